@@ -1,0 +1,169 @@
+"""The encodings every document shares, and the one place bytes become values.
+
+Decides: size bound, UTF-8, duplicate keys, unknown fields, types, and that one
+value has one byte string.  Leaves meaning to each document's own module.
+
+Three encodings:
+
+* canonical    RFC 8785 JSON; our signed documents.  Refused unless re-encoding
+               what was parsed gives the received bytes.
+* reviewable   sorted, indented JSON with a final newline, for the locks people
+               read in a diff.  Refused unless re-encoding gives the same bytes.
+* TOML         what people write.  Never signed itself; bound by its digest.
+
+Formats that others own (in-toto, DSSE, SLSA) come through `decode_json`: strict
+JSON, but in whatever white space their writers use.
+
+    >>> class Point(Document):
+    ...     x: int
+    >>> decode_canonical(b'{"x":1}', Point, "point.json").x
+    1
+    >>> decode_canonical(b'{"x": 1}', Point, "point.json")
+    Traceback (most recent call last):
+    relsign.errors.InputError: point.json: not in canonical form
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+import rfc8785
+
+from relsign.errors import InputError
+
+MAX_BYTES = 1 << 20
+"""Default bound on a document, in bytes; larger ones state their own."""
+
+_MESSAGE = re.compile(r"(?s)(?P<what>.*?)(?: - at `\$?(?:\.)?(?P<path>.*)`)?\Z")
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A frozen value of a document; a field it does not name is refused."""
+
+
+D = TypeVar("D")
+
+
+def encode_canonical(value: object) -> bytes:
+    """Return `value` as RFC 8785 canonical JSON.
+
+    Raises InputError where JSON has no form for it (NaN, a lone surrogate, an
+    integer beyond 2**53).
+    """
+    try:
+        return rfc8785.dumps(msgspec.to_builtins(value))
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
+        raise InputError("has no canonical form", got=shorten(str(error))) from error
+
+
+def encode_reviewable(value: object) -> bytes:
+    """Return `value` as sorted JSON indented by one space, ending in a newline."""
+    text = json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=True)
+    return text.encode() + b"\n"
+
+
+def decode_canonical(
+    data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES
+) -> D:
+    """Return the `into` value that canonical JSON `data` holds.
+
+    `where` names the document in errors.  Raises InputError for anything that
+    is not exactly the canonical encoding of a valid value (RFC 8785).
+    """
+    value = _convert(_load_json(data, where, max_bytes), into, where)
+    if encode_canonical(value) != data:
+        raise InputError(
+            "not in canonical form",
+            where=where,
+            hint="signed documents are RFC 8785 JSON; do not re-format them",
+        )
+    return value
+
+
+def decode_reviewable(
+    data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES
+) -> D:
+    """Return the `into` value of sorted, indented JSON; raise InputError otherwise."""
+    value = _convert(_load_json(data, where, max_bytes), into, where)
+    if encode_reviewable(value) != data:
+        raise InputError(
+            "not in the form relsign writes",
+            where=where,
+            hint="this file is generated: change its definition and run `relsign lock`",
+        )
+    return value
+
+
+def decode_json(data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES) -> D:
+    """Return the `into` value of JSON in anybody's white space.
+
+    Raises InputError for bad UTF-8, duplicate keys, unknown fields, wrong types
+    or trailing bytes.
+    """
+    return _convert(_load_json(data, where, max_bytes), into, where)
+
+
+def decode_toml(data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES) -> D:
+    """Return the `into` value of a TOML file; raise InputError with the path inside it."""
+    text = _text(data, where, max_bytes)
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError("not valid TOML", where=where, got=shorten(str(error))) from error
+    return _convert(table, into, where)
+
+
+def shorten(text: str, limit: int = 120) -> str:
+    """Return untrusted `text` escaped to printable ASCII and cut to `limit` characters."""
+    safe = text.encode("unicode_escape").decode("ascii")
+    return safe if len(safe) <= limit else f"{safe[: limit - 3]}..."
+
+
+def _text(data: bytes, where: str, max_bytes: int) -> str:
+    if len(data) > max_bytes:
+        raise InputError(
+            "too large", where=where, expected=f"at most {max_bytes} bytes", got=f"{len(data)}"
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8", where=where, got=f"byte {error.start}") from error
+
+
+def _load_json(data: bytes, where: str, max_bytes: int) -> object:
+    text = _text(data, where, max_bytes)
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except InputError as error:
+        raise InputError(error.what, where=where, got=error.got) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError("not valid JSON", where=where, got=shorten(str(error))) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InputError("duplicate key", got=shorten(key))
+            seen.add(key)
+    return table
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise InputError("not a JSON number", got=word)
+
+
+def _convert(value: object, into: type[D], where: str) -> D:
+    try:
+        return msgspec.convert(value, into, strict=True)
+    except (msgspec.ValidationError, RecursionError, ValueError, OverflowError) as error:
+        match = _MESSAGE.match(str(error))
+        what, path = (match["what"], match["path"] or "") if match else (str(error), "")
+        place = f"{where}: {shorten(path)}" if path else where
+        raise InputError(shorten(what, 240), where=place) from error

@@ -1,0 +1,90 @@
+"""`TARGET.fingerprint.json`: what was built, from what, in what, in one short id.
+
+Every honest builder writes the same bytes.  The id is the SHA-256 of them.  A
+fingerprint proves nothing by itself: it counts once enough builders have signed
+links that list it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from relsign.formats.canonical import Document, decode_canonical, encode_canonical
+from relsign.formats.names import Epoch, FileName, HexDigest, Name, Size, Version
+from relsign.formats.recipe import MAX_ARTIFACTS, refuse_repeats
+
+MAX_FINGERPRINT_BYTES = 16 << 20
+
+
+class SourceDigest(Document, kw_only=True):
+    """One source file, as fetched."""
+
+    name: Name
+    sha256: HexDigest
+
+
+class EnvironmentDigest(Document, kw_only=True):
+    """The locked environment the build ran in."""
+
+    builder: Name
+    lock_sha256: HexDigest
+    rootfs_sha256: HexDigest
+
+
+class ProfileDigest(Document, kw_only=True):
+    """The sandbox profile the container was started with."""
+
+    name: Name
+    sha256: HexDigest
+
+
+class BuiltArtifact(Document, kw_only=True):
+    """One artifact's bytes and permission bits (``0644`` or ``0755``)."""
+
+    name: FileName
+    sha256: HexDigest
+    size: Size
+    mode: Literal["0644", "0755"]
+
+
+class Fingerprint(Document, kw_only=True):
+    """The whole outcome of one target's build."""
+
+    format: Literal["relsign/fingerprint/1"] = "relsign/fingerprint/1"
+    project: Name
+    version: Version
+    target: Name
+    recipe_sha256: HexDigest
+    sources: Annotated[tuple[SourceDigest, ...], Meta(min_length=1)]
+    environment: EnvironmentDigest
+    profile: ProfileDigest
+    source_date_epoch: Epoch | None
+    artifacts: Annotated[
+        tuple[BuiltArtifact, ...], Meta(min_length=1, max_length=MAX_ARTIFACTS)
+    ]
+
+    def __post_init__(self) -> None:
+        """Refuse lists that are not sorted, or name a thing twice: one value, one form."""
+        for kind, names in (
+            ("source", [s.name for s in self.sources]),
+            ("artifact", [a.name for a in self.artifacts]),
+        ):
+            refuse_repeats(kind, names)
+            if names != sorted(names):
+                raise ValueError(f"{kind} list is not sorted by name")
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes, whose SHA-256 is the fingerprint's id."""
+        return encode_canonical(self)
+
+    @property
+    def file(self) -> str:
+        """File name in the link's products and in the publication."""
+        return f"{self.target}.fingerprint.json"
+
+
+def parse_fingerprint(data: bytes, where: str = "fingerprint.json") -> Fingerprint:
+    """Return the fingerprint; raise InputError unless `data` is its canonical form."""
+    return decode_canonical(data, Fingerprint, where, max_bytes=MAX_FINGERPRINT_BYTES)

@@ -1,0 +1,217 @@
+"""`relsign.toml`: what to build, from which sources, in which environment.
+
+Written by the engineer, trusted to be written by whoever can commit to the
+source repository.  A hostile recipe can make a build produce anything, but the
+container it runs in is not part of it: a recipe cannot ask for mounts, devices,
+privileges, the network or the engine's socket, because it has no words for them.
+
+    [project]
+    name = "gzip"
+    version = "1.12"
+
+    [[source]]
+    kind = "debian-source"
+    name = "gzip"
+    package = "gzip"
+    file = "gzip_1.12.orig.tar.gz"
+    sha256 = "5b4f..."
+
+    [[target]]
+    name = "linux-amd64"
+    builder = "debian-c"
+    source_date_epoch = 1649358000
+    commands = ["./configure", "make"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from relsign.formats.canonical import Document, decode_toml
+from relsign.formats.names import (
+    Epoch,
+    FileName,
+    HexDigest,
+    Name,
+    RelativePath,
+    Version,
+    is_reserved,
+)
+
+Url = Annotated[str, Meta(pattern=r"\Ahttps?://[\x21-\x7e]{1,1000}\Z")]
+OpenPGPFingerprint = Annotated[str, Meta(pattern=r"\A[0-9A-F]{40}\Z")]
+DebianName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]{1,63}\Z")]
+EnvironmentName = Annotated[str, Meta(pattern=r"\A[A-Z][A-Z0-9_]{0,63}\Z")]
+EnvironmentValue = Annotated[str, Meta(pattern=r"\A[\x20-\x7e]{0,1000}\Z")]
+Command = Annotated[str, Meta(min_length=1, max_length=10_000)]
+
+MAX_COMMANDS = 200
+MAX_ARTIFACTS = 50_000
+
+
+class Project(Document, kw_only=True):
+    """The release this recipe makes."""
+
+    name: Name
+    version: Version
+
+
+class UpstreamSignature(Document, kw_only=True):
+    """A detached OpenPGP signature of the upstream author over a source file."""
+
+    file: FileName
+    """File beside the source, in the same folder of the same server."""
+    sha256: HexDigest
+    key: RelativePath
+    """Armoured certificate in this repository."""
+    fingerprint: OpenPGPFingerprint
+    """Primary key that must have signed."""
+
+
+class SourceFields(Document, kw_only=True):
+    """What every kind of source says: its folder in the build, and its digest."""
+
+    name: Name
+    sha256: HexDigest
+    unpack: bool = True
+    strip: Annotated[int, Meta(ge=0, le=8)] = 1
+    """Leading path components dropped on unpacking."""
+
+
+class DebianSource(SourceFields, kw_only=True, tag_field="kind", tag="debian-source"):
+    """A file of a Debian source package, fetched from the machine's apt sources."""
+
+    package: DebianName
+    file: FileName
+    component: Literal["main", "contrib", "non-free", "non-free-firmware"] = "main"
+    signature: UpstreamSignature | None = None
+
+
+class PypiSdist(SourceFields, kw_only=True, tag_field="kind", tag="pypi-sdist"):
+    """A source distribution, fetched from the Python index pip is configured for."""
+
+    package: Name
+    version: Version
+    file: FileName
+
+
+class Archive(SourceFields, kw_only=True, tag_field="kind", tag="archive"):
+    """A file at a URL."""
+
+    url: Url
+    file: FileName
+    signature: UpstreamSignature | None = None
+
+
+class TagSignature(Document, kw_only=True):
+    """A signed git tag that must point at the commit."""
+
+    tag: Name
+    key: RelativePath
+    fingerprint: OpenPGPFingerprint
+
+
+class Git(SourceFields, kw_only=True, tag_field="kind", tag="git"):
+    """A commit; `sha256` is of ``git archive --format=tar COMMIT``."""
+
+    url: Annotated[str, Meta(pattern=r"\A(?:https?|ssh|git|file)://[\x21-\x7e]{1,1000}\Z")]
+    commit: Annotated[str, Meta(pattern=r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")]
+    strip: Annotated[int, Meta(ge=0, le=8)] = 0
+    tag: TagSignature | None = None
+
+    @property
+    def file(self) -> str:
+        """Name the tar of the commit goes by in the link's materials."""
+        return f"{self.name}-{self.commit[:12]}.tar"
+
+
+Source = DebianSource | PypiSdist | Archive | Git
+
+
+class Artifact(Document, kw_only=True):
+    """A file the commands leave behind, published under its last path component."""
+
+    path: RelativePath
+    expect_sha256: HexDigest | None = None
+    """Digest somebody else published for these bytes; a difference fails the build."""
+
+    @property
+    def name(self) -> str:
+        """File name it is published under."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+class Pack(Document, kw_only=True):
+    """A folder packed by relsign into a deterministic ``.tar.gz`` artifact."""
+
+    directory: RelativePath
+    name: FileName
+    expect_sha256: HexDigest | None = None
+
+
+class Target(Document, kw_only=True):
+    """One build: an environment, commands, and the artifacts they must leave."""
+
+    name: Name
+    builder: Name
+    source_date_epoch: Epoch | Literal["unset"]
+    """No default fits all projects, so it is always stated."""
+    directory: RelativePath | None = None
+    """Where commands start, below the build folder; the only source by default."""
+    commands: Annotated[tuple[Command, ...], Meta(min_length=1, max_length=MAX_COMMANDS)]
+    """Shell lines, each run by ``sh -e -u -c`` in `directory`."""
+    environment: dict[EnvironmentName, EnvironmentValue] = {}
+    artifact: Annotated[tuple[Artifact, ...], Meta(max_length=MAX_ARTIFACTS)] = ()
+    pack: tuple[Pack, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a target that leaves nothing, or names a file twice or reservedly."""
+        names = self.artifact_names
+        if not names:
+            raise ValueError("target names no artifact")
+        refuse_repeats("artifact", names)
+        for name in names:
+            if is_reserved(name):
+                raise ValueError(f"artifact name is reserved for relsign: {name}")
+
+    @property
+    def artifact_names(self) -> tuple[str, ...]:
+        """Published names, in the recipe's order, packs last."""
+        return tuple(a.name for a in self.artifact) + tuple(p.name for p in self.pack)
+
+
+class Recipe(Document, kw_only=True):
+    """A whole `relsign.toml`."""
+
+    project: Project
+    source: Annotated[tuple[Source, ...], Meta(min_length=1, max_length=100)]
+    target: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=100)]
+
+    def __post_init__(self) -> None:
+        """Refuse names that stand twice."""
+        refuse_repeats("source", (s.name for s in self.source))
+        refuse_repeats("source file", (s.file for s in self.source))
+        refuse_repeats("target", (t.name for t in self.target))
+        refuse_repeats("artifact", self.artifact_names)
+
+    @property
+    def artifact_names(self) -> tuple[str, ...]:
+        """Published names of all targets."""
+        return tuple(name for target in self.target for name in target.artifact_names)
+
+
+def refuse_repeats(kind: str, names: Iterable[str]) -> None:
+    """Raise ValueError (which parsing turns into InputError) for a name that stands twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{kind} named twice: {name}")
+        seen.add(name)
+
+
+def parse_recipe(data: bytes, where: str = "relsign.toml") -> Recipe:
+    """Return the recipe in TOML `data`; raise InputError with the path inside it."""
+    return decode_toml(data, Recipe, where)

@@ -1,0 +1,1 @@
+"""The only owner of files, processes, the network and the clock."""

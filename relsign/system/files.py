@@ -1,0 +1,174 @@
+"""Files: read bounded, written whole or not at all.
+
+Reading refuses anything but a regular file, without hanging on a fifo and
+without following a final symbolic link.  Writing goes to a temporary file in
+the same folder, is fsynced, renamed, and the folder is fsynced.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_whole(folder / "a.txt", b"hello")
+    >>> read_bounded(folder / "a.txt", 10)
+    b'hello'
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from relsign.errors import HostError, InputError, NotEnoughError
+from relsign.formats.names import Digest
+
+READ_BYTES = 1 << 20
+"""Size of one read while hashing or copying: 1 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class HashedFile:
+    """What a file held when it was read: digest, bytes, permission bits."""
+
+    sha256: Digest
+    size: int
+    mode: int
+
+
+@contextlib.contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading.
+
+    Raises NotEnoughError if it is absent, InputError if it is a link, fifo,
+    device, socket or folder, HostError if the system refuses.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError as error:
+        raise NotEnoughError("no such file", where=os.fspath(path)) from error
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:
+            raise InputError(
+                "not a regular file", where=os.fspath(path), got="link, socket or device"
+            ) from error
+        raise host_error(error, path) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError("not a regular file", where=os.fspath(path))
+        yield stream
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """Return a regular file's bytes; raise InputError when there are more than `max_bytes`."""
+    with open_regular(path) as stream:
+        data = stream.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise InputError("too large", where=os.fspath(path), expected=f"at most {max_bytes} bytes")
+    return data
+
+
+def hash_file(path: Path) -> HashedFile:
+    """Return digest, size and mode of a regular file, in 1 MiB reads."""
+    with open_regular(path) as stream:
+        return _hash_stream(stream, None)
+
+
+def copy_hashed(source: Path, destination: Path) -> HashedFile:
+    """Copy a regular file to a new path, fsync it, and return what was written."""
+    with open_regular(source) as stream, new_file(destination) as target:
+        return _hash_stream(stream, target)
+
+
+def _hash_stream(stream: BinaryIO, copy_to: BinaryIO | None) -> HashedFile:
+    digest = hashlib.sha256()
+    size = 0
+    while chunk := stream.read(READ_BYTES):
+        digest.update(chunk)
+        size += len(chunk)
+        if copy_to is not None:
+            copy_to.write(chunk)
+    mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+    return HashedFile(Digest(digest.hexdigest()), size, mode)
+
+
+@contextlib.contextmanager
+def new_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Open a file that must not exist yet; fsync it on leaving.
+
+    Raises HostError if it exists or cannot be written; a half-written one is
+    removed.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, mode)
+    except OSError as error:
+        raise host_error(error, path) from error
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, mode)
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise host_error(error, path) from error
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Write a file whole or not at all: temporary file, fsync, rename, fsync of the folder."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    with new_file(temporary, mode) as stream:
+        yield stream
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise host_error(error, path) from error
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace `path` by `data`, atomically and durably."""
+    with replacing(path, mode) as stream:
+        stream.write(data)
+
+
+def make_folder(path: Path, mode: int = 0o755) -> None:
+    """Create a folder and its parents if they are missing."""
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise host_error(error, path) from error
+
+
+def sync_folder(path: Path) -> None:
+    """Make the entries of a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def host_error(error: OSError, path: Path) -> HostError:
+    """Turn an operating system refusal into a HostError with a hint."""
+    hints = {
+        errno.ENOSPC: "the disk is full: free some space and run the same command again",
+        errno.EDQUOT: "your disk quota is used up",
+        errno.EACCES: "check who owns it: `ls -ld` on the path",
+        errno.EPERM: "check who owns it: `ls -ld` on the path",
+        errno.EROFS: "the file system is mounted read-only",
+    }
+    words = (error.strerror or "input/output error").lower()
+    return HostError(words, where=os.fspath(path), hint=hints.get(error.errno or 0, ""))
