@@ -38,8 +38,6 @@ from relsign.errors import InputError
 MAX_BYTES = 1 << 20
 """Default bound on a document, in bytes; larger ones state their own."""
 
-_MESSAGE = re.compile(r"(?s)(?P<what>.*?)(?: - at `\$?(?:\.)?(?P<path>.*)`)?\Z")
-
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A frozen value of a document; a field it does not name is refused."""
@@ -162,8 +160,35 @@ def _refuse_constant(word: str) -> NoReturn:
 def _convert(value: object, into: type[D], where: str) -> D:
     try:
         return msgspec.convert(value, into, strict=True)
-    except (msgspec.ValidationError, RecursionError, ValueError, OverflowError) as error:
-        match = _MESSAGE.match(str(error))
-        what, path = (match["what"], match["path"] or "") if match else (str(error), "")
-        place = f"{where}: {shorten(path)}" if path else where
-        raise InputError(shorten(what, 240), where=place) from error
+    except (msgspec.ValidationError, RecursionError, OverflowError) as error:
+        raise _explain(str(error), value, where) from error
+
+
+def _explain(message: str, value: object, where: str) -> InputError:
+    """Split msgspec's message into what is wrong, where, and what stands there."""
+    what, _, path = message.partition(" - at `$")
+    path = path.rstrip("`").removeprefix(".")
+    got, shown = _at(value, path), shorten(path)
+    pattern = re.fullmatch(r"Expected `str` matching regex '(.*)'", what, re.DOTALL)
+    if pattern is not None:
+        what, expected = "not an acceptable value", f"text like {pattern[1]}".replace("\\\\", "\\")
+    else:
+        what, expected = shorten(what[:1].lower() + what[1:], 240), ""
+    return InputError(
+        what,
+        where=f"{where}: {shown}" if shown else where,
+        expected=expected,
+        got=shorten(repr(got)) if isinstance(got, str | int | float) else "",
+    )
+
+
+def _at(value: object, path: str) -> object:
+    """Return what stands at msgspec's `path` inside decoded data, or None."""
+    for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        if key and isinstance(value, dict):
+            value = value.get(key)
+        elif index and isinstance(value, list | tuple) and int(index) < len(value):
+            value = value[int(index)]
+        else:
+            return None
+    return value

@@ -79,6 +79,21 @@ class Fingerprint(Document, kw_only=True):
         """Return the canonical bytes, whose SHA-256 is the fingerprint's id."""
         return encode_canonical(self)
 
+    def materials(self) -> dict[str, str]:
+        """Return path -> SHA-256 of every input, as the builders' links name them."""
+        environment = f"builders/{self.environment.builder}"
+        return {
+            "relsign.toml": self.recipe_sha256,
+            f"profiles/{self.profile.name}.json": self.profile.sha256,
+            f"{environment}/builder.lock": self.environment.lock_sha256,
+            f"{environment}/rootfs.tar": self.environment.rootfs_sha256,
+            **{f"sources/{source.name}": source.sha256 for source in self.sources},
+        }
+
+    def products(self) -> dict[str, str]:
+        """Return path -> SHA-256 of every artifact."""
+        return {artifact.name: artifact.sha256 for artifact in self.artifacts}
+
     @property
     def file(self) -> str:
         """File name in the link's products and in the publication."""

@@ -1,0 +1,41 @@
+# The same few commands on a laptop and in CI.  Recipes that need more than a line live in tools/.
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo test check dev format lock-requirements clean
+
+BIN := .venv/bin
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: dev ## the whole road of a release, on this machine
+	@tools/with-engine tools/demo
+
+# Engine tests go to one worker, one after the other; the rest keep the other busy.
+test: check ## checks, then every test; the pure packages at 100 % branch coverage
+	@tools/with-engine $(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term $(ARGS)
+
+check: dev ## lint, format, types, import direction
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+dev: ## install what is missing: system programs, .venv, relsign
+	@tools/setup
+
+format: dev ## rewrite the code as ruff wants it
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+lock-requirements: dev ## re-make requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --group dev \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --output-file requirements.lock pyproject.toml
+
+clean: ## stop an engine that was left behind; remove out/, .venv and caches
+	@tools/engine stop
+	@rm -rf out .venv .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	    .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

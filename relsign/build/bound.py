@@ -1,0 +1,71 @@
+"""The fixed files and folders a profile binds over the host's.
+
+They live in a cache folder named by their content, are checked before each use,
+and are never removed, so that a crash leaves nothing behind.  Only the user who
+runs builds writes there; a hostile edit between the check and the start would
+need that user's rights, which also command the engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from relsign.build.profile import Profile
+from relsign.errors import NotEnoughError, RelsignError
+from relsign.formats.canonical import encode_canonical
+from relsign.system.files import host_error, make_folder, read_bounded, write_whole
+
+FILE_MODE = 0o444
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPath:
+    """A path of this machine shown read-only at a path of the container."""
+
+    source: Path
+    target: str
+
+
+def bound_paths(profile: Profile, cache: Path) -> tuple[BoundPath, ...]:
+    """Write what `profile` binds below `cache`, if it is not there yet, and return the binds.
+
+    Raises HostError if the folder cannot be written.
+    """
+    contents = [profile.files, profile.folders]
+    name = hashlib.sha256(encode_canonical(contents)).hexdigest()
+    root = cache.absolute() / f"profile-{name[:32]}"
+    for relative, text in _texts(profile):
+        _keep(root / relative, text.encode())
+    return tuple(
+        BoundPath(root / target.lstrip("/"), target)
+        for target in (*sorted(profile.files), *sorted(profile.folders))
+    )
+
+
+def _texts(profile: Profile) -> Iterator[tuple[str, str]]:
+    for target, text in profile.files.items():
+        yield target.lstrip("/"), text
+    for target, files in profile.folders.items():
+        for inside, text in files.items():
+            yield f"{target.lstrip('/')}/{inside}", text
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        if read_bounded(path, len(data)) == data:
+            return
+    except NotEnoughError:
+        pass
+    except RelsignError:
+        path.unlink(missing_ok=True)
+    make_folder(path.parent)
+    write_whole(path, data, FILE_MODE)
+    try:
+        # Times and modes show inside the container, so they are the same everywhere.
+        os.utime(path, (0, 0))
+    except OSError as error:
+        raise host_error(error, path) from error

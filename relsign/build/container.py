@@ -1,0 +1,253 @@
+"""One build container: made from a profile, used by commands, always removed.
+
+Nothing is taken from the caller but what is written here: the document sent to
+the engine is spelled out in full, so no client default and no variable of the
+caller's environment can enter.
+
+    with open_container(engine, image, profile, settings) as box:
+        box.put("/build", tar)
+        exit_code = box.execute(("make",), log.write)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from relsign.build.bound import BoundPath, bound_paths
+from relsign.build.engine import Engine, Reply
+from relsign.build.leftovers import (
+    BUILD_LABEL,
+    OWNER_LABEL,
+    remove_container,
+    remove_volume,
+    this_process,
+)
+from relsign.build.profile import Profile
+from relsign.errors import HostError
+
+FRAME_HEADER = struct.Struct(">BxxxL")
+MAX_FRAME_BYTES = 16 << 20
+TMP_OPTIONS = "rw,exec,nosuid,nodev,mode=1777"
+
+Write = Callable[[bytes], object]
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What differs between machines and must not change a build's outcome."""
+
+    cache: Path
+    """Folder of this machine for the files a profile binds."""
+    variables: Mapping[str, str]
+    """Every variable the processes get."""
+    cpu: int = 0
+    """Number of the physical CPU that runs the build."""
+
+
+class _Created(msgspec.Struct):
+    identity: str = msgspec.field(name="Id")
+
+
+class _Ended(msgspec.Struct, rename="pascal"):
+    running: bool
+    exit_code: int | None = None
+
+
+class _State(msgspec.Struct, rename="pascal"):
+    running: bool = False
+
+
+class _Seen(msgspec.Struct, rename="pascal"):
+    state: _State
+
+
+class Container:
+    """A running container."""
+
+    def __init__(self, engine: Engine, identity: str) -> None:
+        """Name a container that has been started."""
+        self.engine = engine
+        self.identity = identity
+
+    def put(self, folder: str, tar: BinaryIO) -> None:
+        """Unpack a tar stream, with the owners it states, into an existing folder."""
+        with self.engine.stream(
+            "PUT", f"/containers/{self.identity}/archive", parameters={"path": folder}, body=tar
+        ) as reply:
+            reply.read()
+
+    def take(self, path: str) -> Reply:
+        """Return a tar stream of what is at `path`; raise NotThereError if nothing is."""
+        return self.engine.stream(
+            "GET", f"/containers/{self.identity}/archive", parameters={"path": path}
+        )
+
+    def execute(self, argv: Sequence[str], log: Write) -> int:
+        """Run a program to its end, passing its output on as it comes; return its exit code.
+
+        A process it leaves behind that still holds its output does not keep this
+        waiting.  Raises HostError if the engine or the container ends first.
+        """
+        request = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(argv)}
+        job = self.engine.post(f"/containers/{self.identity}/exec", _Created, request)
+        with self.engine.stream(
+            "POST",
+            f"/exec/{job.identity}/start",
+            document={"Detach": False, "Tty": False},
+            answer_seconds=None,
+        ) as output:
+            for chunk in _frames(output):
+                log(chunk)
+        ended = self.engine.get(f"/exec/{job.identity}/json", _Ended)
+        # The output also ends when an engine is stopped: then nothing is known.
+        if ended.running or ended.exit_code is None:
+            raise HostError("the container engine gave up a running command")
+        return ended.exit_code
+
+    def is_running(self) -> bool:
+        """Say whether the container's first process still runs."""
+        return self.engine.get(f"/containers/{self.identity}/json", _Seen).state.running
+
+
+def _frames(output: Reply) -> Iterator[bytes]:
+    """Split the engine's framing: one byte of stream number, three of padding, four of size."""
+    while header := output.read(FRAME_HEADER.size):
+        if len(header) < FRAME_HEADER.size:
+            raise HostError("the container engine broke off a command's output")
+        _, size = FRAME_HEADER.unpack(header)
+        if size > MAX_FRAME_BYTES:
+            raise HostError("the container engine sent an unreadable output")
+        yield output.read(size)
+
+
+@contextlib.contextmanager
+def open_container(
+    engine: Engine, image: str, profile: Profile, settings: HostSettings
+) -> Iterator[Container]:
+    """Start an idle container of `image` as `profile` says; remove it and its volume on leaving.
+
+    Raises HostError if the engine refuses.
+    """
+    name = f"relsign-{secrets.token_hex(8)}"
+    labels = {BUILD_LABEL: name, OWNER_LABEL: this_process().to_label()}
+    bound = bound_paths(profile, settings.cache)
+    document = container_document(profile, settings, bound, name)
+    try:
+        engine.post("/volumes/create", msgspec.Raw, _volume_document(profile, name, labels))
+        created = engine.post(
+            f"/containers/create?name={name}",
+            _Created,
+            {**document, "Image": image, "Labels": labels},
+        )
+        engine.tell("POST", f"/containers/{created.identity}/start")
+        yield Container(engine, created.identity)
+    except BaseException:
+        # What is being raised says more than a failure to clean up after it;
+        # the next build removes what is left.
+        with contextlib.suppress(HostError):
+            _discard(engine, name)
+        raise
+    _discard(engine, name)
+
+
+def _discard(engine: Engine, name: str) -> None:
+    remove_container(engine, name)
+    remove_volume(engine, name)
+
+
+def _volume_document(profile: Profile, name: str, labels: Mapping[str, str]) -> dict[str, object]:
+    options = f"size={profile.build_bytes},uid={profile.user},gid={profile.group},mode=0755"
+    return {
+        "Name": name,
+        "Driver": "local",
+        "DriverOpts": {"type": "tmpfs", "device": "tmpfs", "o": f"{options},nosuid,nodev"},
+        "Labels": dict(labels),
+    }
+
+
+def container_document(
+    profile: Profile, settings: HostSettings, bound: Sequence[BoundPath], volume: str
+) -> dict[str, object]:
+    """Return the container's whole configuration in the engine's words, without its image."""
+    return {
+        "Hostname": profile.hostname,
+        "User": f"{profile.user}:{profile.group}",
+        "Env": [f"{name}={value}" for name, value in sorted(settings.variables.items())],
+        "Entrypoint": [],
+        "Cmd": list(profile.idle),
+        "WorkingDir": profile.build_folder,
+        "NetworkDisabled": True,
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGKILL",
+        "Tty": False,
+        "OpenStdin": False,
+        "HostConfig": {
+            **_rights(profile),
+            **_resources(profile, settings.cpu),
+            **_view(profile, bound, volume),
+        },
+    }
+
+
+def _rights(profile: Profile) -> dict[str, object]:
+    """Return what the container may do."""
+    system_calls = msgspec.json.encode(profile.seccomp).decode()
+    return {
+        "NetworkMode": "none",
+        "Privileged": False,
+        "ReadonlyRootfs": True,
+        "CapAdd": [],
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges", f"seccomp={system_calls}"],
+        "CgroupnsMode": "private",
+        "IpcMode": "private",
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {"Type": "none"},
+        "AutoRemove": False,
+        "Init": True,
+    }
+
+
+def _resources(profile: Profile, cpu: int) -> dict[str, object]:
+    """Return how much the container may use."""
+    return {
+        "CpusetCpus": str(cpu),
+        "Memory": profile.memory_bytes,
+        "MemorySwap": profile.memory_bytes,
+        "PidsLimit": profile.pids,
+        "ShmSize": profile.shm_bytes,
+        "Ulimits": [
+            {"Name": name, "Soft": soft, "Hard": hard}
+            for name, (soft, hard) in sorted(profile.ulimits.items())
+        ],
+    }
+
+
+def _view(profile: Profile, bound: Sequence[BoundPath], volume: str) -> dict[str, object]:
+    """Return what the container sees of the machine."""
+    tmp = f"{TMP_OPTIONS},size={profile.tmp_bytes}"
+    build = {
+        "Type": "volume",
+        "Source": volume,
+        "Target": profile.build_folder,
+        "VolumeOptions": {"NoCopy": True},
+    }
+    files = [
+        {"Type": "bind", "Source": str(path.source), "Target": path.target, "ReadOnly": True}
+        for path in bound
+    ]
+    return {
+        "Sysctls": {"kernel.domainname": profile.domainname},
+        "MaskedPaths": list(profile.masked_paths),
+        "ReadonlyPaths": list(profile.readonly_paths),
+        "Tmpfs": {"/tmp": tmp, "/var/tmp": tmp},  # noqa: S108  paths in the container
+        "Mounts": [build, *files],
+    }

@@ -1,0 +1,318 @@
+"""The container engine: find it, talk to it, and turn its faults into HostError.
+
+Docker's Engine API, which Podman's socket also speaks.  Only `DOCKER_HOST` and
+the usual sockets decide which engine is used; the caller's docker configuration
+adds nothing to a container (its proxy variables would, through other clients).
+
+    with connect(os.environ) as engine:
+        print(engine.describe())
+
+Whoever can write to the engine's socket is root on its machine, so an engine is
+trusted like the machine itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self, TypeVar
+
+import docker
+import docker.errors
+import docker.utils
+import msgspec
+import requests
+import urllib3.exceptions
+
+from relsign.errors import HostError, InputError
+from relsign.formats.canonical import shorten
+
+MIN_API = (1, 41)
+"""Docker 20.10: the first that puts a container into a cgroup namespace of its own."""
+
+CONNECT_SECONDS = 10
+ANSWER_SECONDS = 300
+"""How long one answer may take; unpacking a large image is the slowest."""
+
+START_HINT = "start one with `tools/engine start`, or set DOCKER_HOST"
+
+Body = BinaryIO | Iterable[bytes]
+
+T = TypeVar("T")
+
+
+class NotThereError(HostError):
+    """The engine knows no such object; callers turn it into what that means."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What runs the containers; for people and provenance, never for identity."""
+
+    url: str
+    name: str
+    version: str
+    api: str
+    kernel: str
+    architecture: str
+
+
+class _Component(msgspec.Struct):
+    name: str = msgspec.field(name="Name", default="")
+
+
+class _Version(msgspec.Struct, rename="pascal"):
+    version: str = ""
+    api_version: str = ""
+    kernel_version: str = ""
+    arch: str = ""
+    components: tuple[_Component, ...] = ()
+
+
+class Reply:
+    """A streamed answer: read it like a file, then close it."""
+
+    def __init__(self, response: requests.Response) -> None:
+        """Wrap an answer whose body has not been read."""
+        self._response = response
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, fewer only at the end; raise HostError on a broken line."""
+        with engine_faults():
+            data: bytes = self._response.raw.read(None if size < 0 else size)
+            return data
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._response.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+class Engine:
+    """A connection to a container engine; close it, or use it in a `with`."""
+
+    def __init__(self, api: docker.APIClient, url: str) -> None:
+        """Wrap a client that has answered."""
+        self._api = api
+        self.url = url
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._api.close()
+
+    def describe(self) -> EngineInfo:
+        """Return the engine's name and version."""
+        found = self.get("/version", _Version)
+        name = found.components[0].name if found.components else "engine"
+        return EngineInfo(
+            self.url, name, found.version, found.api_version, found.kernel_version, found.arch
+        )
+
+    def get(
+        self, path: str, into: type[T], parameters: Mapping[str, str] | None = None
+    ) -> T:
+        """Return the JSON at `path` as `into`; raise NotThereError or HostError."""
+        with self.stream("GET", path, parameters=parameters) as reply:
+            return _parse(reply.read(), into, path)
+
+    def post(self, path: str, into: type[T], document: object) -> T:
+        """Send a JSON `document` and return the JSON answer as `into`."""
+        with self.stream("POST", path, document=document) as reply:
+            return _parse(reply.read(), into, path)
+
+    def tell(
+        self, method: str, path: str, parameters: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a request whose answer says nothing."""
+        with self.stream(method, path, parameters=parameters) as reply:
+            reply.read()
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        document: object = None,
+        body: Body | None = None,
+        answer_seconds: float | None = ANSWER_SECONDS,
+    ) -> Reply:
+        """Send a request and return its answer unread.
+
+        `answer_seconds` bounds each wait for bytes, None waits for ever.  Raises
+        NotThereError for 404, HostError for any other refusal.
+        """
+        with engine_faults(self.url):
+            response = self._api.request(
+                method,
+                f"{self._api.base_url}/v{self._api.api_version}{path}",
+                params=parameters,
+                json=document,
+                data=body,
+                headers=None if body is None else {"Content-Type": "application/x-tar"},
+                stream=True,
+                timeout=(CONNECT_SECONDS, answer_seconds),
+            )
+            try:
+                _refuse_failure(response, path)
+            except BaseException:
+                response.close()
+                raise
+        return Reply(response)
+
+
+def connect(environment: Mapping[str, str]) -> Engine:
+    """Return the engine that `DOCKER_HOST` names, else the first usual socket that answers.
+
+    `environment` is normally `os.environ`; only DOCKER_HOST, DOCKER_TLS_VERIFY,
+    DOCKER_CERT_PATH and XDG_RUNTIME_DIR are read.  Raises HostError when none
+    answers or the one named is too old.
+    """
+    tried = []
+    for url in candidates(environment):
+        try:
+            return _open(url, environment)
+        except _SilentError as error:
+            tried.append(f"{url}: {error}")
+    raise HostError(
+        "no container engine answers", got="; ".join(tried) or "no socket", hint=START_HINT
+    )
+
+
+def candidates(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the addresses to try, in order: the named one only, or every usual socket there is."""
+    named = environment.get("DOCKER_HOST", "")
+    if named:
+        return (named,)
+    user = environment.get("XDG_RUNTIME_DIR", "")
+    sockets = ["/var/run/docker.sock", "/run/podman/podman.sock"]
+    if user.startswith("/"):
+        sockets += [f"{user}/docker.sock", f"{user}/podman/podman.sock"]
+    return tuple(f"unix://{path}" for path in sockets if Path(path).is_socket())
+
+
+class _SilentError(Exception):
+    """Nothing usable answers at an address."""
+
+
+def _open(url: str, environment: Mapping[str, str]) -> Engine:
+    tls = {
+        name: environment[name]
+        for name in ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+        if name in environment
+    }
+    try:
+        options = docker.utils.kwargs_from_env(environment={"DOCKER_HOST": url, **tls})
+        api = docker.APIClient(**options, version="auto", timeout=CONNECT_SECONDS)
+    except docker.errors.TLSParameterError as error:
+        raise InputError("unusable TLS setting", where="DOCKER_CERT_PATH") from error
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise _SilentError(shorten(_innermost(error))) from error
+    # docker-py takes proxies for http addresses from the environment; an engine is local.
+    api.trust_env = False
+    version = tuple(int(part) for part in str(api.api_version).split(".")[:2])
+    if version < MIN_API:
+        api.close()
+        raise HostError(
+            "the container engine is too old",
+            where=url,
+            expected=f"API {MIN_API[0]}.{MIN_API[1]} or later",
+            got=str(api.api_version),
+            hint="Docker 20.10 and Podman 4 are new enough",
+        )
+    return Engine(api, url)
+
+
+@contextlib.contextmanager
+def engine_faults(where: str = "container engine") -> Iterator[None]:
+    """Turn what the client libraries raise into HostError."""
+    try:
+        yield
+    except (
+        docker.errors.DockerException,
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
+        raise HostError(
+            "the container engine does not answer",
+            where=where,
+            got=shorten(_innermost(error)),
+            hint="is it still running? `tools/engine status`; then run the same command again",
+        ) from error
+
+
+def _refuse_failure(response: requests.Response, path: str) -> None:
+    if response.status_code < requests.codes.bad_request:
+        return
+    try:
+        words = msgspec.json.decode(response.content, type=dict[str, object]).get("message", "")
+    except msgspec.DecodeError:
+        words = response.text
+    kind = NotThereError if response.status_code == requests.codes.not_found else HostError
+    raise kind(
+        "the container engine refused",
+        where=path.split("?")[0],
+        got=f"{response.status_code} {shorten(str(words), 400)}",
+        hint=_hint(str(words)),
+    )
+
+
+def _hint(words: str) -> str:
+    known = {
+        "no space left": "the engine's disk is full: `docker system df` shows what fills it",
+        "bind source path does not exist": "the engine must run on this machine and see its files",
+        "Requested CPUs are not available": "choose a CPU the machine has",
+        "docker-init": "the engine needs an init program: apt-get install tini",
+    }
+    return next((hint for part, hint in known.items() if part.lower() in words.lower()), "")
+
+
+def _parse(data: bytes, into: type[T], path: str) -> T:
+    try:
+        return msgspec.json.decode(data, type=into)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise HostError(
+            "the container engine answered something unexpected",
+            where=path,
+            got=shorten(str(error)),
+        ) from error
+
+
+def _innermost(error: BaseException) -> str:
+    seen = error
+    while (inner := seen.__cause__ or seen.__context__) is not None:
+        seen = inner
+    if isinstance(seen, OSError) and seen.errno:
+        return os.strerror(seen.errno).lower()
+    return str(seen)

@@ -1,0 +1,1 @@
+"""Digests, keys, signatures, thresholds: pure, bytes and values only."""

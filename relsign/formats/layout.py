@@ -1,0 +1,139 @@
+"""in-toto layouts: the owners' rules for one release.
+
+Compiled from the policy, signed by m of n owners as a DSSE envelope
+(in-toto specification 1.0, section 4.3).  We accept a strict part of the format:
+the steps `source` and `build`, Ed25519 keys, inspections whose command is `true`,
+and rule lists that end in ``DISALLOW *``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from relsign.formats.canonical import Document, decode_json, encode_canonical
+from relsign.formats.link import StepName
+from relsign.formats.names import KeyId, Time, whole_seconds_utc
+from relsign.formats.recipe import refuse_repeats
+
+MAX_LAYOUT_BYTES = 8 << 20
+MAX_RULES = 20_000
+Pattern = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_*][A-Za-z0-9._+~/*-]{0,1000}\Z")]
+"""A path, or a path with ``*`` in it; no other wildcard is accepted."""
+
+PlainRule = tuple[Literal["CREATE", "ALLOW", "REQUIRE", "DISALLOW"], Pattern]
+MatchRule = tuple[
+    Literal["MATCH"],
+    Pattern,
+    Literal["WITH"],
+    Literal["MATERIALS", "PRODUCTS"],
+    Literal["FROM"],
+    StepName,
+]
+
+EncodedRule = Annotated[tuple[str, ...], Meta(min_length=2, max_length=6)]
+Rules = Annotated[tuple[EncodedRule, ...], Meta(min_length=1, max_length=MAX_RULES)]
+
+
+class Ed25519Public(Document, kw_only=True):
+    """Raw public key as hexadecimal."""
+
+    public: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class LayoutKey(Document, kw_only=True):
+    """A functionary's key in securesystemslib's form."""
+
+    keyid: KeyId
+    keytype: Literal["ed25519"] = "ed25519"
+    scheme: Literal["ed25519"] = "ed25519"
+    keyval: Ed25519Public
+
+
+class Step(Document, kw_only=True):
+    """One step, who may do it, and how many must agree."""
+
+    type_: Literal["step"] = msgspec.field(default="step", name="_type")
+    name: StepName
+    expected_materials: Rules
+    expected_products: Rules
+    pubkeys: Annotated[tuple[KeyId, ...], Meta(min_length=1, max_length=256)]
+    expected_command: tuple[str, ...]
+    threshold: Annotated[int, Meta(ge=1, le=256)]
+
+    def __post_init__(self) -> None:
+        """Refuse rules and thresholds that could not mean what they say."""
+        refuse_repeats("keyid", self.pubkeys)
+        if self.threshold > len(self.pubkeys):
+            raise ValueError(f"threshold {self.threshold} of {len(self.pubkeys)} keys")
+        check_rules(self.expected_materials)
+        check_rules(self.expected_products)
+
+
+class Inspection(Document, kw_only=True):
+    """A check of the files in the verifier's folder; it runs nothing but `true`."""
+
+    type_: Literal["inspection"] = msgspec.field(default="inspection", name="_type")
+    name: Literal["verify-download"]
+    expected_materials: Rules
+    expected_products: Rules
+    run: tuple[Literal["true"]]
+
+    def __post_init__(self) -> None:
+        """Refuse rules that could not mean what they say."""
+        check_rules(self.expected_materials)
+        check_rules(self.expected_products)
+
+
+class Layout(Document, kw_only=True):
+    """The owners' rules for one release."""
+
+    type_: Literal["layout"] = msgspec.field(default="layout", name="_type")
+    readme: Annotated[str, Meta(max_length=1000)]
+    expires: Time
+    keys: Annotated[dict[KeyId, LayoutKey], Meta(min_length=1, max_length=256)]
+    steps: Annotated[tuple[Step, ...], Meta(min_length=2, max_length=2)]
+    inspect: Annotated[tuple[Inspection, ...], Meta(min_length=1, max_length=1)]
+
+    def __post_init__(self) -> None:
+        """Refuse a layout whose parts do not refer to each other."""
+        if not whole_seconds_utc(self.expires):
+            raise ValueError("expires is not whole seconds in UTC")
+        if [step.name for step in self.steps] != ["source", "build"]:
+            raise ValueError("steps are not source and build, in that order")
+        for keyid, key in self.keys.items():
+            if key.keyid != keyid:
+                raise ValueError(f"key listed under another keyid: {keyid}")
+        for step in self.steps:
+            unknown = sorted(set(step.pubkeys) - set(self.keys))
+            if unknown:
+                raise ValueError(f"step {step.name} names an unknown keyid: {unknown[0]}")
+
+    def step(self, name: str) -> Step:
+        """Return the step of that name."""
+        return self.steps[0] if name == "source" else self.steps[1]
+
+    def to_bytes(self) -> bytes:
+        """Return the payload to be signed."""
+        return encode_canonical(self)
+
+
+def check_rules(rules: tuple[tuple[str, ...], ...]) -> None:
+    """Raise ValueError for a rule in-toto would read otherwise, or an open end.
+
+    Without a final ``DISALLOW *`` in-toto allows whatever no rule mentioned.
+    """
+    for rule in rules:
+        try:
+            msgspec.convert(rule, MatchRule if rule[0] == "MATCH" else PlainRule)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"not a rule we accept: {' '.join(rule)[:100]}") from error
+    if rules[-1] != ("DISALLOW", "*"):
+        raise ValueError("rules do not end in DISALLOW *")
+
+
+def parse_layout(payload: bytes, where: str = "layout") -> Layout:
+    """Return the layout in a payload; raise InputError for what we do not accept."""
+    return decode_json(payload, Layout, where, max_bytes=MAX_LAYOUT_BYTES)

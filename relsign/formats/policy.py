@@ -1,0 +1,65 @@
+"""`policies/release.toml`: how many must agree, and for how long it holds.
+
+Written by the owners; compiled into the trust root and, for each release, into
+the in-toto layout they sign.
+
+    dissent = "refuse"
+
+    [thresholds]
+    owners = 2
+    signers = 2
+    builders = 2
+    organisations = 2
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from relsign.formats.canonical import Document, decode_toml
+from relsign.formats.names import HexDigest, Text
+
+Threshold = Annotated[int, Meta(ge=1, le=64)]
+Days = Annotated[int, Meta(ge=1, le=3660)]
+Dissent = Literal["refuse", "record"]
+
+
+class Thresholds(Document, kw_only=True):
+    """How many distinct people or machines each decision needs."""
+
+    owners: Threshold
+    signers: Threshold
+    builders: Threshold
+    organisations: Threshold
+
+    def __post_init__(self) -> None:
+        """Refuse more organisations than builders: it could never be met."""
+        if self.organisations > self.builders:
+            raise ValueError("organisations is larger than builders")
+
+
+class Revocation(Document, kw_only=True):
+    """A release the owners took back, by the digest of its statement."""
+
+    statement_sha256: HexDigest
+    reason: Text
+
+
+class Policy(Document, kw_only=True):
+    """A whole `release.toml`."""
+
+    thresholds: Thresholds
+    dissent: Dissent = "refuse"
+    """What a builder that got other bytes does to a release that has its quorum."""
+    share_roles: bool = False
+    """Whether one key may hold two roles."""
+    layout_days: Days = 365
+    root_days: Days = 730
+    revoked: tuple[Revocation, ...] = ()
+
+
+def parse_policy(data: bytes, where: str = "policies/release.toml") -> Policy:
+    """Return the policy in TOML `data`; raise InputError with the path inside it."""
+    return decode_toml(data, Policy, where)

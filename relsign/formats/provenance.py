@@ -1,0 +1,102 @@
+"""SLSA v1 provenance: one builder's account of one build, for tools that read it.
+
+Follows https://slsa.dev/spec/v1.0/provenance, in the strict part we write.  It
+carries no host detail and nothing from the caller's environment.  relsign's own
+decision counts links; provenance must agree with them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from relsign.formats.canonical import Document, decode_canonical, encode_canonical
+from relsign.formats.link import Sha256
+from relsign.formats.names import HexDigest, Name, RelativePath, Time, Version
+from relsign.formats.recipe import MAX_ARTIFACTS
+from relsign.formats.statement import Subject
+
+MAX_PROVENANCE_BYTES = 16 << 20
+BUILD_TYPE = "urn:relsign:build:v1"
+
+
+class ExternalParameters(Document, kw_only=True):
+    """What the person who asked for the build chose."""
+
+    project: Name
+    version: Version
+    target: Name
+    recipe_sha256: HexDigest
+
+
+class InternalParameters(Document, kw_only=True):
+    """What the builder fixed: the sandbox profile and the outcome's id."""
+
+    profile: Name
+    profile_sha256: HexDigest
+    fingerprint_sha256: HexDigest
+
+
+class ResolvedDependency(Document, kw_only=True):
+    """One input, by name and digest."""
+
+    name: RelativePath
+    digest: Sha256
+
+
+class BuildDefinition(Document, kw_only=True):
+    """Inputs of the build."""
+
+    buildType: Literal["urn:relsign:build:v1"] = "urn:relsign:build:v1"
+    externalParameters: ExternalParameters
+    internalParameters: InternalParameters
+    resolvedDependencies: Annotated[tuple[ResolvedDependency, ...], Meta(min_length=1)]
+
+
+class BuilderIdentity(Document, kw_only=True):
+    """The builder, by roster name."""
+
+    id: Annotated[str, Meta(pattern=r"\Aurn:relsign:builder:[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")]
+
+
+class RunMetadata(Document, kw_only=True):
+    """When the build ran."""
+
+    startedOn: Time
+    finishedOn: Time
+
+
+class RunDetails(Document, kw_only=True):
+    """Who ran the build, and when."""
+
+    builder: BuilderIdentity
+    metadata: RunMetadata
+
+
+class ProvenancePredicate(Document, kw_only=True):
+    """SLSA's predicate."""
+
+    buildDefinition: BuildDefinition
+    runDetails: RunDetails
+
+
+class Provenance(Document, kw_only=True):
+    """An in-toto Statement v1 with SLSA provenance v1."""
+
+    type_: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(
+        default="https://in-toto.io/Statement/v1", name="_type"
+    )
+    subject: Annotated[tuple[Subject, ...], Meta(min_length=1, max_length=MAX_ARTIFACTS)]
+    predicateType: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
+    predicate: ProvenancePredicate
+
+    def to_bytes(self) -> bytes:
+        """Return the payload to be signed."""
+        return encode_canonical(self)
+
+
+def parse_provenance(payload: bytes, where: str = "provenance") -> Provenance:
+    """Return the provenance; raise InputError unless `payload` is its canonical form."""
+    return decode_canonical(payload, Provenance, where, max_bytes=MAX_PROVENANCE_BYTES)

@@ -1,0 +1,189 @@
+"""Compile policy and roster into what verifiers read: the root and the layout.
+
+The owners review policy and roster; these two documents follow from them.  A
+compile that would only move the expiry date changes nothing, so that signatures
+already collected stay good.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from relsign.crypto.keys import Ed25519Public, Party, parties_of
+from relsign.errors import InputError
+from relsign.formats.layout import Ed25519Public as LayoutPublic
+from relsign.formats.layout import Inspection, Layout, LayoutKey, Step
+from relsign.formats.policy import Policy
+from relsign.formats.recipe import Recipe
+from relsign.formats.root import Root
+from relsign.formats.roster import Roster
+
+MAX_SINGLE_RULES = 500
+"""Above this many artifacts stock verifiers crawl, so the fingerprints stand for them."""
+
+SOURCE_COMMAND = ("relsign", "fetch")
+BUILD_COMMAND = ("relsign", "build")
+DISALLOW_REST = ("DISALLOW", "*")
+
+
+def compile_root(
+    project: str, roster: Roster, policy: Policy, now: datetime, existing: Root | None
+) -> Root:
+    """Return the trust root of a project.
+
+    Equal to `existing` unless more than its expiry would change; then its version
+    is the next one.
+    """
+    root = Root(
+        project=project,
+        version=1 if existing is None else existing.version,
+        expires=_days_later(now, policy.root_days) if existing is None else existing.expires,
+        members=tuple(sorted(roster.member, key=lambda member: member.name)),
+        thresholds=policy.thresholds,
+        dissent=policy.dissent,
+        share_roles=policy.share_roles,
+        revoked=policy.revoked,
+    )
+    if existing is None or root == existing:
+        return root
+    return compile_next(root, existing, _days_later(now, policy.root_days))
+
+
+def compile_next(root: Root, existing: Root, expires: datetime) -> Root:
+    """Return `root` as the version after `existing`."""
+    return Root(
+        project=root.project,
+        version=existing.version + 1,
+        expires=expires,
+        members=root.members,
+        thresholds=root.thresholds,
+        dissent=root.dissent,
+        share_roles=root.share_roles,
+        revoked=root.revoked,
+    )
+
+
+def compile_layout(
+    recipe: Recipe,
+    parties: tuple[Party, ...],
+    policy: Policy,
+    profile: str,
+    expires: datetime,
+) -> Layout:
+    """Return the in-toto layout of the recipe's release.
+
+    `profile` names the sandbox profile builders use.  Raises InputError when the
+    roster has fewer builders than the policy asks for.
+    """
+    keys = _builder_keys(parties, policy.thresholds.builders)
+    inputs = _input_names(recipe, profile)
+    pubkeys = tuple(keys)
+    project = recipe.project
+    return Layout(
+        readme=f"Release {project.version} of {project.name}, compiled by relsign.",
+        expires=expires,
+        keys=keys,
+        steps=(
+            Step(
+                name="source",
+                expected_materials=(DISALLOW_REST,),
+                expected_products=_require(inputs),
+                pubkeys=pubkeys,
+                expected_command=SOURCE_COMMAND,
+                threshold=policy.thresholds.builders,
+            ),
+            Step(
+                name="build",
+                expected_materials=(
+                    ("MATCH", "*", "WITH", "PRODUCTS", "FROM", "source"),
+                    DISALLOW_REST,
+                ),
+                expected_products=_output_rules(recipe),
+                pubkeys=pubkeys,
+                expected_command=BUILD_COMMAND,
+                threshold=policy.thresholds.builders,
+            ),
+        ),
+        inspect=(_inspection(project.name, project.version),),
+    )
+
+
+def layout_expiry(now: datetime, policy: Policy) -> datetime:
+    """Return when a layout compiled at `now` expires."""
+    return _days_later(now, policy.layout_days)
+
+
+def _days_later(now: datetime, days: int) -> datetime:
+    return (now + timedelta(days=days)).replace(microsecond=0)
+
+
+def _builder_keys(parties: tuple[Party, ...], threshold: int) -> dict[str, LayoutKey]:
+    builders = parties_of(parties, "builder")
+    if len(builders) < threshold:
+        raise InputError(
+            "fewer builders than the policy asks for",
+            where="policies/release.toml: thresholds.builders",
+            expected=f"at most {len(builders)}",
+            got=str(threshold),
+            hint="add builders with `relsign key new NAME --role builder` and `relsign key add`",
+        )
+    return {
+        party.keyid: LayoutKey(
+            keyid=party.keyid, keyval=LayoutPublic(public=party.key.raw.hex())
+        )
+        for party in builders
+        if isinstance(party.key, Ed25519Public)
+    }
+
+
+def _input_names(recipe: Recipe, profile: str) -> tuple[str, ...]:
+    builders = sorted({target.builder for target in recipe.target})
+    return (
+        "relsign.toml",
+        f"profiles/{profile}.json",
+        *(f"builders/{name}/builder.lock" for name in builders),
+        *(f"builders/{name}/rootfs.tar" for name in builders),
+        *(f"sources/{source.name}" for source in recipe.source),
+    )
+
+
+def _output_rules(recipe: Recipe) -> tuple[tuple[str, ...], ...]:
+    fingerprints = tuple(sorted(f"{target.name}.fingerprint.json" for target in recipe.target))
+    if len(recipe.artifact_names) <= MAX_SINGLE_RULES:
+        return _require(fingerprints + recipe.artifact_names)
+    required = tuple(("REQUIRE", name) for name in fingerprints)
+    return (*required, ("CREATE", "*"), DISALLOW_REST)
+
+
+def _require(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return rules that demand each name and allow no other.
+
+    Only REQUIRE demands presence in in-toto.
+    """
+    return (
+        *(("REQUIRE", name) for name in sorted(names)),
+        *(("CREATE", name) for name in sorted(names)),
+        DISALLOW_REST,
+    )
+
+
+def _inspection(project: str, version: str) -> Inspection:
+    """Return the check a stock in-toto-verify makes of downloaded files.
+
+    Every file of the folder is a product of the build with the same bytes, or one
+    that relsign publishes beside them.
+    """
+    beside = (
+        "SHA256SUMS",
+        "SHA256SUMS.*",
+        "in-toto/*",
+        f"{project}-{version}.relsign",
+    )
+    rules = (
+        ("MATCH", "*", "WITH", "PRODUCTS", "FROM", "build"),
+        *(("ALLOW", pattern) for pattern in beside),
+        DISALLOW_REST,
+    )
+    return Inspection(
+        name="verify-download", expected_materials=rules, expected_products=rules, run=("true",)
+    )

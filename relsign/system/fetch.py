@@ -1,0 +1,248 @@
+"""Download one file over HTTP, bounded in size, time and redirects.
+
+The machine decides the way there, as it does for pip: proxies come from
+``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy``, certificates from
+``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``.
+Nothing here decides whether the bytes are the right ones: callers compare the
+digest that is returned.
+
+    download("https://example.org/a.tar.gz", sink, FetchLimits(max_bytes=1 << 20))
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote, urljoin, urlsplit
+
+import urllib3
+from urllib3.util import Retry, Timeout, make_headers
+from urllib3.util.url import Url, parse_url
+
+from relsign.errors import HostError, InputError
+from relsign.formats.names import Digest
+
+CHUNK_BYTES = 1 << 18
+USER_AGENT = "relsign"
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+RETRY_AFTER = frozenset({429, 500, 502, 503, 504})
+CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+Progress = Callable[[int, int | None], None]
+"""Called with bytes done and bytes in all, or None where the server does not say."""
+
+
+class Sink(Protocol):
+    """Where bytes go: any binary file opened for writing."""
+
+    def write(self, data: bytes, /) -> int:
+        """Write all of `data`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """How much and how long; times are in seconds."""
+
+    max_bytes: int = 2 << 30
+    connect_seconds: float = 20
+    read_seconds: float = 60
+    redirects: int = 5
+    retries: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """What came: digest and count of the bytes given to the sink."""
+
+    sha256: Digest
+    size: int
+
+
+def silent(_done: int, _total: int | None) -> None:
+    """Report progress to nobody."""
+
+
+def download(
+    url: str,
+    sink: Sink,
+    limits: FetchLimits | None = None,
+    progress: Progress = silent,
+) -> Downloaded:
+    """Write the body at `url` into `sink` and return its digest and size.
+
+    Raises InputError for a URL that is not HTTP, HostError naming the URL for
+    everything the network does: no answer, an error status, too many redirects,
+    one from https to http, more than `limits.max_bytes`, fewer than announced.
+    """
+    bounds = limits or FetchLimits()
+    shown = redacted(url)
+    try:
+        response = _open(url, bounds)
+        try:
+            return _copy(response, sink, bounds, progress, shown)
+        finally:
+            # A body not read to its end would be kept for the next request.
+            response.close()
+            response.release_conn()
+    except urllib3.exceptions.HTTPError as error:
+        raise HostError(
+            "download failed", where=shown, got=_reason(error), hint=_hint(error)
+        ) from error
+
+
+def redacted(url: str) -> str:
+    """Return `url` without user name and password, for messages."""
+    parts = urlsplit(url)
+    host = parts.netloc.rsplit("@", 1)[-1]
+    return parts._replace(netloc=host).geturl()
+
+
+def _open(url: str, limits: FetchLimits) -> urllib3.BaseHTTPResponse:
+    """Follow redirects one by one: each hop has its own proxy and its own rule."""
+    current = url
+    for _hop in range(limits.redirects + 1):
+        response = _request(_parsed(current), limits)
+        if response.status not in REDIRECTS:
+            if response.status != 200:  # noqa: PLR2004 - HTTP's own word for success
+                response.release_conn()
+                raise HostError(
+                    "server refused", where=redacted(current), got=f"status {response.status}"
+                )
+            return response
+        target = urljoin(current, response.headers.get("Location", ""))
+        response.release_conn()
+        if current.startswith("https:") and not target.startswith("https:"):
+            raise HostError(
+                "redirect leaves https", where=redacted(current), got=redacted(target)
+            )
+        current = target
+    raise HostError("too many redirects", where=redacted(url), expected=f"{limits.redirects}")
+
+
+def _parsed(url: str) -> Url:
+    try:
+        parsed = parse_url(url)
+    except urllib3.exceptions.LocationParseError as error:
+        raise InputError("not a URL", got=redacted(url)) from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise InputError("not an http or https URL", got=redacted(url))
+    return parsed
+
+
+def _request(url: Url, limits: FetchLimits) -> urllib3.BaseHTTPResponse:
+    # The digest is of the bytes as stored on the server, so no content encoding.
+    headers = make_headers(accept_encoding="identity", user_agent=USER_AGENT)
+    if url.auth:
+        headers |= make_headers(basic_auth=unquote(url.auth))
+    with _pool(url, limits) as pool:
+        return pool.request(
+            "GET",
+            url._replace(auth=None).url,
+            headers=headers,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+
+
+def _pool(url: Url, limits: FetchLimits) -> urllib3.PoolManager:
+    retries = Retry(
+        total=limits.retries,
+        redirect=0,
+        status_forcelist=RETRY_AFTER,
+        raise_on_status=False,
+        backoff_factor=0.5,
+        respect_retry_after_header=False,
+    )
+    timeout = Timeout(connect=limits.connect_seconds, read=limits.read_seconds)
+    proxy = _proxy(url)
+    context = certificates()
+    if proxy is None:
+        return urllib3.PoolManager(retries=retries, timeout=timeout, ssl_context=context)
+    credentials = parse_url(proxy).auth
+    return urllib3.ProxyManager(
+        proxy,
+        proxy_headers=make_headers(proxy_basic_auth=unquote(credentials)) if credentials else None,
+        retries=retries,
+        timeout=timeout,
+        ssl_context=context,
+    )
+
+
+def _proxy(url: Url) -> str | None:
+    if url.host is None or urllib.request.proxy_bypass(url.netloc or url.host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(url.scheme or "") or proxies.get("all")
+
+
+def certificates() -> ssl.SSLContext:
+    """Return the machine's certificate authorities; raise HostError if they cannot be read.
+
+    Without one of pip's variables, OpenSSL itself reads SSL_CERT_FILE and
+    SSL_CERT_DIR, or its built-in folder.
+    """
+    bundle = next((os.environ[v] for v in CERTIFICATE_VARIABLES if os.environ.get(v)), None)
+    try:
+        if bundle and os.path.isdir(bundle):
+            return ssl.create_default_context(capath=bundle)
+        return ssl.create_default_context(cafile=bundle)
+    except OSError as error:
+        raise HostError("certificates cannot be read", where=bundle or "") from error
+
+
+def _copy(
+    response: urllib3.BaseHTTPResponse,
+    sink: Sink,
+    limits: FetchLimits,
+    progress: Progress,
+    shown: str,
+) -> Downloaded:
+    announced = response.headers.get("Content-Length", "")
+    total = int(announced) if announced.isascii() and announced.isdigit() else None
+    if total is not None and total > limits.max_bytes:
+        raise _too_large(shown, limits)
+    digest = hashlib.sha256()
+    done = 0
+    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+        done += len(chunk)
+        if done > limits.max_bytes:
+            raise _too_large(shown, limits)
+        digest.update(chunk)
+        sink.write(chunk)
+        progress(done, total)
+    return Downloaded(Digest(digest.hexdigest()), done)
+
+
+def _too_large(shown: str, limits: FetchLimits) -> HostError:
+    return HostError("file is too large", where=shown, expected=f"at most {limits.max_bytes} bytes")
+
+
+def _reason(error: urllib3.exceptions.HTTPError) -> str:
+    """Return urllib3's reason in one line, without object addresses."""
+    cause = getattr(error, "reason", None) or error
+    words = str(cause).split(": ", 1)[-1] if "object at 0x" in str(cause) else str(cause)
+    return " ".join(words.split())[:300]
+
+
+def _hint(error: urllib3.exceptions.HTTPError) -> str:
+    cause = getattr(error, "reason", None)
+    if isinstance(error, urllib3.exceptions.SSLError) or isinstance(
+        cause, urllib3.exceptions.SSLError
+    ):
+        return "if your network replaces certificates, name its bundle in SSL_CERT_FILE"
+    return "check the connection and the proxy variables, then run the same command again"
+
+
+def network_environment() -> dict[str, str]:
+    """Return the proxy and certificate variables, for children that go to the network."""
+    lower = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    names = (*lower, *(name.upper() for name in lower), *CERTIFICATE_VARIABLES)
+    wanted = (*names, "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return {name: os.environ[name] for name in wanted if name in os.environ}

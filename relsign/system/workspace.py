@@ -1,0 +1,186 @@
+"""A project's folder on disk, and the folder a release is made in.
+
+    relsign.toml                      the recipe
+    builders/NAME/builder.{toml,lock} environments
+    policies/release.toml             thresholds; policies/root.json is made from it
+    keys/roster.toml                  people, machines, public keys
+    release/PROJECT-VERSION/          one release in the making
+        release.layout                owners add their signatures here
+        release.statement             signers add theirs here
+        builds/BUILDER/               one builder's links, provenance, artifacts
+        signatures/                   OpenPGP and minisign, for stock tools
+
+Anyone may be able to write the release folder (it travels by git, USB stick or
+shared disk): nothing in it is believed before its signatures are checked, and a
+hostile edit can at worst make a release NOT ENOUGH.  The other files are reviewed
+like source code.  Nothing outside the project folder is read, and no
+configuration is taken from the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from relsign.errors import InputError, NotEnoughError
+from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
+from relsign.formats.lock import BuilderDefinition, BuilderLock, parse_builder, parse_lock
+from relsign.formats.policy import Policy, parse_policy
+from relsign.formats.recipe import Recipe, parse_recipe
+from relsign.formats.roster import Roster, parse_roster
+from relsign.system.files import read_bounded
+
+MAX_TEXT_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One project's folder."""
+
+    folder: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        """Where the recipe is."""
+        return self.folder / "relsign.toml"
+
+    @property
+    def roster_file(self) -> Path:
+        """Where the roster is."""
+        return self.folder / "keys" / "roster.toml"
+
+    @property
+    def policy_file(self) -> Path:
+        """Where the policy is."""
+        return self.folder / "policies" / "release.toml"
+
+    @property
+    def root_file(self) -> Path:
+        """Where the trust root made from roster and policy is."""
+        return self.folder / "policies" / "root.json"
+
+    def read(self, path: Path, hint: str) -> bytes:
+        """Return a file of the project; raise InputError with `hint` if it is not there."""
+        try:
+            return read_bounded(path, MAX_TEXT_BYTES)
+        except NotEnoughError as error:
+            raise InputError("no such file", where=os.fspath(path), hint=hint) from error
+
+    def recipe_bytes(self) -> bytes:
+        """Return the recipe's bytes, whose digest the fingerprint binds."""
+        return self.read(self.recipe_file, "run `relsign init`, or name the folder with --project")
+
+    def recipe(self) -> Recipe:
+        """Return the recipe; raise InputError if it is absent or malformed."""
+        return parse_recipe(self.recipe_bytes())
+
+    def policy(self) -> Policy:
+        """Return the policy; raise InputError if it is absent or malformed."""
+        return parse_policy(self.read(self.policy_file, "run `relsign init`"))
+
+    def roster(self) -> Roster:
+        """Return the roster; raise InputError if it is absent or malformed."""
+        return parse_roster(self.read(self.roster_file, "add a key with `relsign key add`"))
+
+    def builder_folder(self, name: str) -> Path:
+        """Return the folder of an environment."""
+        return self.folder / "builders" / name
+
+    def definition_bytes(self, name: str) -> bytes:
+        """Return `builder.toml` of an environment."""
+        path = self.builder_folder(name) / "builder.toml"
+        return self.read(path, "define the builder there, or correct the target's `builder`")
+
+    def definition(self, name: str) -> BuilderDefinition:
+        """Return the definition of an environment; raise InputError if it cannot be."""
+        where = f"builders/{name}/builder.toml"
+        definition = parse_builder(self.definition_bytes(name), where)
+        if definition.name != name:
+            raise InputError(
+                "names another builder", where=f"{where}: name", expected=name, got=definition.name
+            )
+        return definition
+
+    def lock_bytes(self, name: str) -> bytes:
+        """Return `builder.lock` of an environment."""
+        path = self.builder_folder(name) / "builder.lock"
+        return self.read(path, f"run `relsign lock {name}`")
+
+    def lock(self, name: str) -> BuilderLock:
+        """Return the lock of an environment; raise InputError if it cannot be."""
+        where = f"builders/{name}/builder.lock"
+        lock = parse_lock(self.lock_bytes(name), where)
+        if lock.builder != name:
+            raise InputError(
+                "is the lock of another builder",
+                where=f"{where}: builder",
+                expected=name,
+                got=lock.builder,
+            )
+        return lock
+
+    def release(self) -> ReleaseFolder:
+        """Return the folder of the release the recipe names."""
+        project = self.recipe().project
+        name = f"{project.name}-{project.version}"
+        return ReleaseFolder(self.folder / "release" / name, project.name, project.version)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFolder:
+    """One release in the making."""
+
+    folder: Path
+    project: str
+    version: str
+
+    @property
+    def layout_file(self) -> Path:
+        """The layout's envelope."""
+        return self.folder / LAYOUT_FILE
+
+    @property
+    def statement_file(self) -> Path:
+        """The statement's envelope."""
+        return self.folder / STATEMENT_FILE
+
+    @property
+    def signatures(self) -> Path:
+        """Signatures over SHA256SUMS for stock tools."""
+        return self.folder / "signatures"
+
+    @property
+    def builds(self) -> Path:
+        """One folder per builder."""
+        return self.folder / "builds"
+
+    def build_of(self, builder: str) -> Path:
+        """Return one builder's folder."""
+        return self.builds / builder
+
+    def build_folders(self) -> tuple[Path, ...]:
+        """Return the builders' folders, sorted; other entries are not looked into."""
+        try:
+            entries = sorted(self.builds.iterdir())
+        except FileNotFoundError:
+            return ()
+        return tuple(e for e in entries if e.is_dir() and not e.is_symlink() and e.name[0] != ".")
+
+    def evidence_of(self, build: Path) -> dict[str, bytes]:
+        """Return one builder's evidence: links, fingerprints and provenance by name."""
+        endings = (".link", ".fingerprint.json", ".intoto.jsonl")
+        return {
+            path.name: read_bounded(path, MAX_BUNDLE_BYTES)
+            for path in sorted(build.iterdir())
+            if path.name.endswith(endings)
+        }
+
+    def links(self) -> dict[str, bytes]:
+        """Return every link file of every builder, by name."""
+        found: dict[str, bytes] = {}
+        for build in self.build_folders():
+            for name, data in self.evidence_of(build).items():
+                if name.endswith(".link"):
+                    found[name] = data
+        return found

@@ -1,0 +1,62 @@
+"""Step 6, the fingerprint: binds sources, environment, recipe, profile, artifacts."""
+
+from __future__ import annotations
+
+from relsign.crypto.digest import sha256_hex
+from relsign.errors import NotEnoughError, VerificationError
+from relsign.formats.fingerprint import Fingerprint, parse_fingerprint
+from relsign.verify.agreement import Agreement
+from relsign.verify.release import Evidence
+
+
+def verify_fingerprints(evidence: Evidence, build: Agreement) -> tuple[Fingerprint, ...]:
+    """Return the release's fingerprints.
+
+    (1) each file has the id the signers named; (2) it is of this release and
+    target; (3) the builders' products are exactly the fingerprints and their
+    artifacts, which are exactly the statement's subjects; (4) the builders'
+    materials are exactly what the fingerprints bind.  Raises VerificationError,
+    or NotEnoughError when a fingerprint is absent.
+    """
+    predicate = evidence.statement.predicate
+    products: dict[str, str] = {}
+    fingerprints: list[Fingerprint] = []
+    for named in predicate.fingerprints:
+        file = f"{named.target}.fingerprint.json"
+        if file not in evidence.files:
+            raise NotEnoughError("the bundle lacks a fingerprint", where=file)
+        if sha256_hex(evidence.files[file]) != named.sha256:  # (1)
+            raise VerificationError("not the fingerprint the signers named", where=file)
+        fingerprint = parse_fingerprint(evidence.files[file], file)
+        bound = (fingerprint.project, fingerprint.version, fingerprint.target)
+        if bound != (predicate.project, predicate.version, named.target):  # (2)
+            raise VerificationError("fingerprint of another build", where=file, got=" ".join(bound))
+        fingerprints.append(fingerprint)
+        products[file] = named.sha256
+    artifacts = {a.name: a.sha256 for f in fingerprints for a in f.artifacts}
+    if artifacts != evidence.statement.digests() or products | artifacts != build.says.products:
+        raise VerificationError(  # (3)
+            "fingerprint, builders' products and statement name different files",
+            hint="artifacts of two builds were mixed",
+        )
+    bound_inputs = materials_of(tuple(fingerprints))
+    if bound_inputs != build.says.materials:  # (4)
+        differing = set(bound_inputs.items()) ^ set(build.says.materials.items())
+        raise VerificationError(
+            "the builders' materials are not what the fingerprints bind",
+            got=", ".join(sorted({path for path, _ in differing})[:3]),
+        )
+    return tuple(fingerprints)
+
+
+def materials_of(fingerprints: tuple[Fingerprint, ...]) -> dict[str, str]:
+    """Return path -> SHA-256 of every input of all targets.
+
+    Raises VerificationError when two fingerprints give one input two digests.
+    """
+    materials: dict[str, str] = {}
+    for fingerprint in fingerprints:
+        for path, digest in fingerprint.materials().items():
+            if materials.setdefault(path, digest) != digest:
+                raise VerificationError("two fingerprints bind different inputs", got=path)
+    return materials

@@ -1,0 +1,145 @@
+"""Step 4, the layout: the owners' rules, and whether the builders kept them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from relsign.crypto.digest import sha256_hex
+from relsign.crypto.keys import Ed25519Public, Party
+from relsign.crypto.signatures import verify_envelope
+from relsign.errors import NotEnoughError, VerificationError
+from relsign.formats.bundle import LAYOUT_FILE
+from relsign.formats.envelope import parse_envelope
+from relsign.formats.layout import Layout, Step, parse_layout
+from relsign.formats.statement import ReleasePredicate
+from relsign.verify.agreement import Agreement
+from relsign.verify.release import Evidence, require
+from relsign.verify.root import TrustedRoot
+from relsign.verify.rules import verify_rules
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedLayout:
+    """A layout that enough owners signed and that is in force."""
+
+    layout: Layout
+    owners: tuple[Party, ...]
+    builders: tuple[Party, ...]
+    """Parties of the root that the layout lets build."""
+
+
+def verify_layout(root: TrustedRoot, evidence: Evidence, now: datetime) -> TrustedLayout:
+    """Return the layout of a release.
+
+    (1) m of n owners signed it; (2) it is the one the statement names; (3) it is
+    not expired; (4) its keys are builders of the root, by material; (5) it asks
+    for no fewer builders than the root; (6) it requires every artifact.  Raises
+    NotEnoughError or VerificationError.
+    """
+    if LAYOUT_FILE not in evidence.files:
+        raise NotEnoughError("the bundle holds no layout", where=LAYOUT_FILE)
+    return check_layout(
+        root, evidence.files[LAYOUT_FILE], evidence.statement.predicate, now,
+        tuple(evidence.statement.digests()),
+    )  # fmt: skip
+
+
+def check_layout(
+    root: TrustedRoot,
+    data: bytes,
+    predicate: ReleasePredicate,
+    now: datetime,
+    artifacts: tuple[str, ...],
+) -> TrustedLayout:
+    """Check layout bytes against a release; raises as `verify_layout` does."""
+    envelope = parse_envelope(data, LAYOUT_FILE)
+    report = verify_envelope(envelope, root.having("owner"), now)
+    owners = require(report, root.root.thresholds.owners, "owners")  # (1)
+    if sha256_hex(envelope.payload) != predicate.layout_sha256:  # (2)
+        raise VerificationError(
+            "not the layout the signers named",
+            where=LAYOUT_FILE,
+            expected=predicate.layout_sha256,
+            got=sha256_hex(envelope.payload),
+        )
+    layout = parse_layout(envelope.payload, LAYOUT_FILE)
+    if now >= layout.expires:  # (3)
+        raise VerificationError(
+            "the layout has expired",
+            where=f"{LAYOUT_FILE}: expires",
+            got=layout.expires.isoformat(),
+            hint="ask the owners to compile and sign it again",
+        )
+    builders = _authorised(root, layout)  # (4)
+    for step in layout.steps:  # (5)
+        if step.threshold < root.root.thresholds.builders:
+            raise VerificationError(
+                f"step {step.name} asks for fewer builders than the root",
+                where=f"{LAYOUT_FILE}: {step.name}.threshold",
+                expected=f"at least {root.root.thresholds.builders}",
+                got=str(step.threshold),
+            )
+    _require_artifacts(layout.step("build"), predicate, artifacts)  # (6)
+    return TrustedLayout(layout, owners, builders)
+
+
+def verify_steps(layout: Layout, agreements: Mapping[str, Agreement]) -> None:
+    """Check command and rules of both steps; raise VerificationError where one fails."""
+    says = {name: agreement.says for name, agreement in agreements.items()}
+    for step in layout.steps:
+        own = says[step.name]
+        place = f"{LAYOUT_FILE}: {step.name}"
+        verify_rules(
+            f"{place}.expected_materials", step.expected_materials, own.materials, own, says
+        )
+        verify_rules(
+            f"{place}.expected_products", step.expected_products, own.products, own, says
+        )
+
+
+def _authorised(root: TrustedRoot, layout: Layout) -> tuple[Party, ...]:
+    """Return the root's builders that both steps name; refuse a key the root lacks."""
+    by_raw = {
+        party.key.raw: party
+        for party in root.having("builder")
+        if isinstance(party.key, Ed25519Public)
+    }
+    named: list[str] = []
+    for keyid, key in layout.keys.items():
+        party = by_raw.get(bytes.fromhex(key.keyval.public))
+        if party is None or party.keyid != keyid:
+            raise VerificationError(
+                "the layout names a key that is no builder of the root",
+                where=f"{LAYOUT_FILE}: keys",
+                got=keyid[:8],
+            )
+        named.append(party.name)
+    for step in layout.steps:
+        if set(step.pubkeys) != set(layout.keys):
+            raise VerificationError(
+                f"step {step.name} does not name exactly the layout's keys", where=LAYOUT_FILE
+            )
+    return tuple(party for party in root.having("builder") if party.name in named)
+
+
+def _require_artifacts(
+    step: Step, predicate: ReleasePredicate, artifacts: tuple[str, ...]
+) -> None:
+    """Refuse a layout under which an artifact or fingerprint could be left out.
+
+    A layout that requires single artifacts requires them all; one for very many
+    artifacts requires the fingerprints, which list them (docs/reference/layout.md).
+    """
+    required = {rule[1] for rule in step.expected_products if rule[0] == "REQUIRE"}
+    fingerprints = {f"{f.target}.fingerprint.json" for f in predicate.fingerprints}
+    singled_out = required - fingerprints
+    missing = (fingerprints - required) | (set(artifacts) - required if singled_out else set())
+    if missing or singled_out - set(artifacts):
+        named = sorted(missing | (singled_out - set(artifacts)))
+        raise VerificationError(
+            "the layout does not require exactly the release's files",
+            where=f"{LAYOUT_FILE}: build.expected_products",
+            got=", ".join(named[:3]),
+        )

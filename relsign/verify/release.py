@@ -1,0 +1,146 @@
+"""Steps 2, 3 and 7: the statement, who signed it, and that it still stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from relsign.crypto.digest import sha256_hex
+from relsign.crypto.keys import Party
+from relsign.crypto.signatures import SignatureReport, verify_envelope
+from relsign.crypto.threshold import distinct_operators
+from relsign.errors import NotEnoughError, VerificationError
+from relsign.formats.bundle import STATEMENT_FILE, Bundle, parse_bundle
+from relsign.formats.canonical import shorten
+from relsign.formats.envelope import Envelope, parse_envelope
+from relsign.formats.names import Digest
+from relsign.formats.statement import Statement, parse_statement
+from relsign.verify.root import TrustedRoot
+
+CLOCK_SKEW = timedelta(hours=24)
+"""How far a release may lie in the future before its time is called false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An opened bundle: its files by name, none of them believed yet."""
+
+    bundle: Bundle
+    files: Mapping[str, bytes]
+    envelope: Envelope
+    statement: Statement
+
+    @property
+    def statement_digest(self) -> Digest:
+        """SHA-256 of the statement's payload."""
+        return sha256_hex(self.envelope.payload)
+
+
+def open_evidence(data: bytes) -> Evidence:
+    """Return a bundle's contents, parsed and not yet believed.
+
+    Raises InputError for malformed bytes, NotEnoughError if it has no statement.
+    """
+    bundle = parse_bundle(data)
+    files = bundle.contents()
+    if STATEMENT_FILE not in files:
+        raise NotEnoughError("the bundle holds no release statement", where=STATEMENT_FILE)
+    envelope = parse_envelope(files[STATEMENT_FILE], STATEMENT_FILE)
+    return Evidence(bundle, files, envelope, parse_statement(envelope.payload, STATEMENT_FILE))
+
+
+def verify_bytes(
+    root: TrustedRoot, evidence: Evidence, artifacts: Mapping[str, str]
+) -> str:
+    """Check the project, and that every file in hand is an artifact of the statement.
+
+    `artifacts` maps names to SHA-256 as the caller hashed them.  Returns the row's
+    words.  Raises VerificationError for another project or other bytes.
+    """
+    predicate = evidence.statement.predicate
+    if predicate.project != root.root.project:
+        raise VerificationError(
+            "a release of another project",
+            where=f"{STATEMENT_FILE}: predicate.project",
+            expected=root.root.project,
+            got=predicate.project,
+            hint="the bundle and the pinned root belong to different projects",
+        )
+    named = (evidence.bundle.project, evidence.bundle.version)
+    if named != (predicate.project, predicate.version):
+        raise VerificationError(
+            "bundle and statement name different releases", expected=predicate.version
+        )
+    if not artifacts:
+        raise NotEnoughError("no file was given to verify")
+    digests = evidence.statement.digests()
+    for name, digest in artifacts.items():
+        if name not in digests:
+            raise VerificationError(
+                f"no artifact of this release is called {shorten(name)}",
+                expected=", ".join(list(digests)[:5]),
+                hint="restore the name it was published under",
+            )
+        if digests[name] != digest:
+            raise VerificationError(
+                f"{name} is not the file that was released",
+                expected=digests[name],
+                got=digest,
+                hint="do not use it; delete it and download it again",
+            )
+    if len(artifacts) == 1:
+        return f"sha256 {next(iter(artifacts.values()))}"
+    return f"{len(artifacts)} files have the released bytes"
+
+
+def verify_signers(root: TrustedRoot, evidence: Evidence, now: datetime) -> tuple[Party, ...]:
+    """Return the signers of the statement, one per operator.
+
+    Raises NotEnoughError when too few signed, VerificationError when too few did
+    and one of the signatures is false.
+    """
+    report = verify_envelope(evidence.envelope, root.having("signer"), now)
+    return require(report, root.root.thresholds.signers, "signers")
+
+
+def require(report: SignatureReport, threshold: int, people: str) -> tuple[Party, ...]:
+    """Return the distinct parties of `report` if they meet `threshold`.
+
+    Raises VerificationError if they do not and a signature was false, and
+    NotEnoughError if they do not and nothing contradicts.
+    """
+    valid = distinct_operators(report.valid)
+    if len(valid) >= threshold:
+        return valid
+    count = f"{len(valid)} {people} (need {threshold})"
+    if report.bad:
+        raise VerificationError(f"{count}; {report.bad[0]}", hint="the document was altered")
+    others = f"; {report.unknown} by keys not in the root" if report.unknown else ""
+    raise NotEnoughError(f"{count}{others}", hint="wait for the missing signatures")
+
+
+def verify_standing(root: TrustedRoot, evidence: Evidence, now: datetime) -> str:
+    """Check that the release is not revoked, not from the future, not its own past.
+
+    Raises VerificationError with the owners' reason where they revoked it.
+    """
+    digest = evidence.statement_digest
+    predicate = evidence.statement.predicate
+    for revocation in root.root.revoked:
+        if revocation.statement_sha256 == digest:
+            raise VerificationError(
+                f"revoked by the owners: {shorten(revocation.reason)}",
+                hint="do not use this release",
+            )
+    if predicate.released_at > now + CLOCK_SKEW:
+        raise VerificationError(
+            "released in the future",
+            where=f"{STATEMENT_FILE}: predicate.released_at",
+            got=predicate.released_at.isoformat(),
+            hint="check this machine's clock",
+        )
+    if predicate.previous is not None and predicate.previous.version == predicate.version:
+        raise VerificationError("a release that follows itself", got=predicate.version)
+    after = predicate.previous.version if predicate.previous else "nothing: the first release"
+    return f"not revoked; follows {after}"
