@@ -171,6 +171,10 @@ class Engine:
         `answer_seconds` bounds each wait for bytes, None waits for ever.  Raises
         NotThereError for 404, HostError for any other refusal.
         """
+        # Without the second header an engine may compress the tar streams it sends.
+        headers = {"Content-Type": "application/x-tar", "Accept-Encoding": "identity"}
+        if body is None:
+            del headers["Content-Type"]
         with engine_faults(self.url):
             response = self._api.request(
                 method,
@@ -178,7 +182,7 @@ class Engine:
                 params=parameters,
                 json=document,
                 data=body,
-                headers=None if body is None else {"Content-Type": "application/x-tar"},
+                headers=headers,
                 stream=True,
                 timeout=(CONNECT_SECONDS, answer_seconds),
             )
@@ -239,8 +243,7 @@ def _open(url: str, environment: Mapping[str, str]) -> Engine:
         raise _SilentError(shorten(_innermost(error))) from error
     # docker-py takes proxies for http addresses from the environment; an engine is local.
     api.trust_env = False
-    version = tuple(int(part) for part in str(api.api_version).split(".")[:2])
-    if version < MIN_API:
+    if _parse_version(str(api.api_version)) < MIN_API:
         api.close()
         raise HostError(
             "the container engine is too old",
@@ -250,6 +253,10 @@ def _open(url: str, environment: Mapping[str, str]) -> Engine:
             hint="Docker 20.10 and Podman 4 are new enough",
         )
     return Engine(api, url)
+
+
+def _parse_version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
 @contextlib.contextmanager
@@ -282,7 +289,7 @@ def _refuse_failure(response: requests.Response, path: str) -> None:
     kind = NotThereError if response.status_code == requests.codes.not_found else HostError
     raise kind(
         "the container engine refused",
-        where=path.split("?")[0],
+        where=path.partition("?")[0],
         got=f"{response.status_code} {shorten(str(words), 400)}",
         hint=_hint(str(words)),
     )

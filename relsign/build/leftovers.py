@@ -26,6 +26,9 @@ OWNER_LABEL = "relsign.owner"
 
 Labels = dict[str, str]
 
+START_TIME_FIELD = 19
+"""`starttime` among the fields of /proc/PID/stat after the process name; proc_pid_stat(5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -154,7 +157,7 @@ def _start_time(pid: str) -> str:
     """Return when a process started, in clock ticks since boot; empty if there is none."""
     # The name in parentheses may hold spaces; the fields after it do not.
     fields = _text(Path("/proc") / pid / "stat").rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 else ""
+    return fields[START_TIME_FIELD] if len(fields) > START_TIME_FIELD else ""
 
 
 def _text(path: Path) -> str:

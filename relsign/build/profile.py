@@ -41,7 +41,7 @@ Identity = Annotated[int, Meta(ge=1, le=65533)]
 Limit = Annotated[int, Meta(ge=-1)]
 
 
-class SystemCallArgument(Document, kw_only=True):
+class SystemCallArgument(Document, frozen=True, kw_only=True):
     """A test on one argument of a system call, in the engine's words."""
 
     index: int
@@ -50,7 +50,7 @@ class SystemCallArgument(Document, kw_only=True):
     value_two: int = msgspec.field(name="valueTwo")
 
 
-class SystemCallRule(Document, kw_only=True, omit_defaults=True):
+class SystemCallRule(Document, frozen=True, kw_only=True, omit_defaults=True):
     """What happens to the named system calls; all of `args` must hold."""
 
     names: tuple[str, ...]
@@ -59,14 +59,14 @@ class SystemCallRule(Document, kw_only=True, omit_defaults=True):
     errno: int | None = msgspec.field(name="errnoRet", default=None)
 
 
-class Architecture(Document, kw_only=True):
+class Architecture(Document, frozen=True, kw_only=True):
     """A processor family and the older ones it also runs."""
 
     architecture: str
     sub_architectures: tuple[str, ...] = msgspec.field(name="subArchitectures")
 
 
-class SystemCalls(Document, kw_only=True):
+class SystemCalls(Document, frozen=True, kw_only=True):
     """The system calls a build may use, in the form container engines read."""
 
     default_action: Literal["SCMP_ACT_ERRNO"] = msgspec.field(name="defaultAction")
@@ -74,7 +74,7 @@ class SystemCalls(Document, kw_only=True):
     rules: tuple[SystemCallRule, ...] = msgspec.field(name="syscalls")
 
 
-class Profile(Document, kw_only=True):
+class Profile(Document, frozen=True, kw_only=True):
     """Everything a build container is started with, except its root file system."""
 
     format: Literal["relsign/profile/1"]

@@ -5,7 +5,7 @@ and the trusted comment.  The key number is only a label: ours is derived from t
 key, so that it cannot be chosen.
 
     >>> public_key_text(bytes(32)).splitlines()[0]
-    b'untrusted comment: minisign public key DCAA2BB5F89C6866'
+    b'untrusted comment: minisign public key 77BD62F8AD7A6866'
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SIGNATURE_BYTES = 64
 _DIGEST_BYTES = 64
 _UNTRUSTED = "untrusted comment: "
 _TRUSTED = "trusted comment: "
-_COMMENT = re.compile(r"[\x20-\x7e]*")
+_COMMENT = re.compile(r"[\t\x20-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _comment(line: str, prefix: str, where: str) -> str:
         raise InputError(
             "not a minisign comment",
             where=where,
-            expected=f"at most {MAX_COMMENT_CHARACTERS} printable ASCII characters",
+            expected=f"at most {MAX_COMMENT_CHARACTERS} characters of printable ASCII or tab",
         )
     return text
 

@@ -5,7 +5,7 @@ four-bit checksum that catches a word heard wrongly.  Importing this module load
 the word list's library, so import it where words are shown.
 
     >>> digest_words("9f2c" * 16)[:23]
-    'outer assault aware evo'
+    'palace gossip sleep din'
 """
 
 from __future__ import annotations

@@ -115,6 +115,11 @@ def decode_toml(data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_
     return _convert(table, into, where)
 
 
+def decode_value(value: object, into: type[D], where: str) -> D:
+    """Return the `into` value of mappings and lists in hand; raise InputError otherwise."""
+    return _convert(value, into, where)
+
+
 def shorten(text: str, limit: int = 120) -> str:
     """Return untrusted `text` escaped to printable ASCII and cut to `limit` characters."""
     safe = text.encode("unicode_escape").decode("ascii")

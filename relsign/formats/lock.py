@@ -22,7 +22,7 @@ from relsign.formats.canonical import (
     decode_toml,
     encode_reviewable,
 )
-from relsign.formats.names import Epoch, FileName, HexDigest, Name, Size
+from relsign.formats.names import Epoch, HexDigest, Name, Size
 from relsign.formats.recipe import DebianName, refuse_repeats
 
 Architecture = Literal["amd64", "arm64", "all"]
@@ -31,6 +31,7 @@ Requirement = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*==[0-9A-
 ArchivePath = Annotated[
     str, Meta(pattern=r"\Apool/[A-Za-z0-9][A-Za-z0-9._+~%-]*(?:/[A-Za-z0-9][A-Za-z0-9._+~%-]*)+\Z")
 ]
+WheelName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._+~-]{0,195}\.whl\Z")]
 
 
 class BuilderDefinition(Document, kw_only=True):
@@ -62,7 +63,7 @@ class LockedWheel(Document, kw_only=True):
 
     name: Name
     version: Annotated[str, Meta(pattern=r"\A[0-9A-Za-z.+!_-]{1,64}\Z")]
-    file: Annotated[FileName, Meta(pattern=r"\.whl\Z")]
+    file: WheelName
     sha256: HexDigest
     size: Size
 

@@ -128,9 +128,7 @@ def _builder_keys(parties: tuple[Party, ...], threshold: int) -> dict[str, Layou
             hint="add builders with `relsign key new NAME --role builder` and `relsign key add`",
         )
     return {
-        party.keyid: LayoutKey(
-            keyid=party.keyid, keyval=LayoutPublic(public=party.key.raw.hex())
-        )
+        party.keyid: LayoutKey(keyid=party.keyid, keyval=LayoutPublic(public=party.key.raw.hex()))
         for party in builders
         if isinstance(party.key, Ed25519Public)
     }

@@ -80,9 +80,14 @@ def hash_file(path: Path) -> HashedFile:
 
 
 def copy_hashed(source: Path, destination: Path) -> HashedFile:
-    """Copy a regular file to a new path, fsync it, and return what was written."""
-    with open_regular(source) as stream, new_file(destination) as target:
-        return _hash_stream(stream, target)
+    """Copy a regular file to a new path, fsync it, and return what was written.
+
+    The copy's mode is 0755 if the owner may execute the source, else 0644.
+    """
+    with open_regular(source) as stream:
+        executable = os.fstat(stream.fileno()).st_mode & stat.S_IXUSR
+        with new_file(destination, 0o755 if executable else 0o644) as target:
+            return _hash_stream(stream, target)
 
 
 def _hash_stream(stream: BinaryIO, copy_to: BinaryIO | None) -> HashedFile:

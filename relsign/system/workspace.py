@@ -29,7 +29,7 @@ from relsign.formats.lock import BuilderDefinition, BuilderLock, parse_builder, 
 from relsign.formats.policy import Policy, parse_policy
 from relsign.formats.recipe import Recipe, parse_recipe
 from relsign.formats.roster import Roster, parse_roster
-from relsign.system.files import read_bounded
+from relsign.system.files import HashedFile, hash_file, read_bounded
 
 MAX_TEXT_BYTES = 4 << 20
 
@@ -176,11 +176,20 @@ class ReleaseFolder:
             if path.name.endswith(endings)
         }
 
-    def links(self) -> dict[str, bytes]:
-        """Return every link file of every builder, by name."""
-        found: dict[str, bytes] = {}
+    def find_artifact(self, name: str, digest: str) -> tuple[Path, HashedFile]:
+        """Return a builder's copy of an artifact with these bytes.
+
+        Raises NotEnoughError when no build folder holds one.
+        """
         for build in self.build_folders():
-            for name, data in self.evidence_of(build).items():
-                if name.endswith(".link"):
-                    found[name] = data
-        return found
+            path = build / "artifacts" / name
+            if path.is_file() and not path.is_symlink():
+                found = hash_file(path)
+                if found.sha256 == digest:
+                    return path, found
+        raise NotEnoughError(
+            "no build folder here holds this artifact",
+            where=name,
+            expected=digest,
+            hint="run `relsign build`, or `relsign collect` from an agreeing builder",
+        )

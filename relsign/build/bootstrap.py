@@ -1,0 +1,190 @@
+"""From the locked files to the environment's root file system, with no network.
+
+mmdebstrap installs exactly the locked packages from a flat folder, in namespaces
+of its own: no network device, a fixed host name, private mounts that vanish with
+it, and a process tree that dies with it.  The result depends on the lock alone:
+the caller's umask, locale, time zone, host name and folders do not enter, and the
+files mmdebstrap copies from this machine are replaced.  Its digest must be the
+lock's.
+
+    bootstrap(lock, store, Path("rootfs.tar"))
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from relsign.build.mirrors import last_words
+from relsign.build.store import Store
+from relsign.build.unpack import Placement, write_source_tar
+from relsign.errors import HostError, VerificationError
+from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
+from relsign.system.files import hash_file, host_error, make_folder, sync_folder
+from relsign.system.process import require_program, run_program
+
+BOOTSTRAP_SECONDS = 1800
+PYTHON_FOLDER = "usr/lib/relsign/python"
+HOST_NAME = "relsign"
+MEMORY_BYTES = 4 << 30
+# Documentation and translations are a quarter of the bytes, and no build reads them.
+EXCLUDED = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
+NAMESPACES = ("--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child")
+
+# $1 is "memory" to work in a file system of this mount namespace only, $2 its folder.
+INSIDE = f"""
+umask 022
+hostname {HOST_NAME}
+if [ "$1" = memory ]; then mount -t tmpfs -o size=75%,mode=0755 relsign "$2"; fi
+shift 2
+exec "$@"
+"""
+
+# Run by mmdebstrap with the new root as $1.  The first lines replace what it took
+# from this machine or from the path we happened to use.
+CUSTOMIZE = f"""#!/bin/sh
+set -eu
+umask 022
+rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
+echo {HOST_NAME} > "$1/etc/hostname"
+printf '127.0.0.1 localhost\\n::1 localhost\\n' > "$1/etc/hosts"
+: > "$1/etc/resolv.conf"
+: > "$1/etc/apt/sources.list"
+mkdir -p "$1/{PYTHON_FOLDER}"
+for wheel in WHEELS/*.tar; do
+    if [ -e "$wheel" ]; then
+        tar --extract --keep-old-files --no-same-owner --file "$wheel" \\
+            --directory "$1/{PYTHON_FOLDER}"
+    fi
+done
+"""
+
+
+def bootstrap(lock: BuilderLock, store: Store, destination: Path) -> None:
+    """Make the lock's root file system as an uncompressed tar at `destination`.
+
+    Needs every locked file in `store`.  Raises NotEnoughError if one is missing,
+    HostError if this machine cannot bootstrap, VerificationError (leaving no file)
+    if the result is not the one the lock names.
+    """
+    with _unfinished(destination) as temporary:
+        made = make_rootfs(lock, store, temporary)
+        if made != lock.rootfs:
+            raise VerificationError(
+                "root file system differs from the lock's",
+                where="builder.lock: rootfs",
+                expected=f"{lock.rootfs.sha256} of {lock.rootfs.size} bytes",
+                got=f"{made.sha256} of {made.size} bytes",
+                hint="compare the versions of mmdebstrap, apt, dpkg and tar with the lock's author",
+            )
+
+
+def make_rootfs(lock: BuilderLock, store: Store, destination: Path) -> RootFileSystem:
+    """Make the root file system and return what it is, whatever the lock says it should be."""
+    with tempfile.TemporaryDirectory(prefix="relsign-") as name:
+        folder = Path(name)
+        # The unpacked root is worked on as other users, who must get through.
+        folder.chmod(0o755)
+        (folder / "work").mkdir()
+        _lay_out_packages(lock, store, folder / "packages")
+        _lay_out_wheels(lock, store, folder / "wheels")
+        hook = folder / "customize"
+        hook.write_text(CUSTOMIZE.replace("WHEELS", f"{folder}/wheels"), "utf-8")
+        hook.chmod(0o755)
+        _run(lock, folder, destination)
+    made = hash_file(destination)
+    return RootFileSystem(sha256=made.sha256, size=made.size)
+
+
+def _lay_out_packages(lock: BuilderLock, store: Store, folder: Path) -> None:
+    """Make a flat archive of exactly the locked packages."""
+    folder.mkdir()
+    for package in lock.packages:
+        _place(store.path(package.sha256), folder / _file_name(package))
+    index = run_program([require_program("apt-ftparchive", "apt-utils"), "packages", "."], cwd=folder)
+    if index.returncode:
+        raise HostError("packages cannot be indexed", got=last_words(index.stderr))
+    # The tool lists files in the folder's own order, which differs between disks
+    # and would decide the order in which packages are configured.
+    stanzas = sorted(re.split(rb"\n\n+", index.stdout.strip()))
+    (folder / "Packages").write_bytes(b"\n\n".join(stanzas) + b"\n")
+
+
+def _file_name(package: LockedPackage) -> str:
+    return package.path.rsplit("/", 1)[-1]
+
+
+def _place(stored: Path, place: Path) -> None:
+    try:
+        os.link(stored, place)
+    except OSError:  # another file system
+        try:
+            shutil.copyfile(stored, place)
+        except OSError as error:
+            raise host_error(error, place) from error
+
+
+def _lay_out_wheels(lock: BuilderLock, store: Store, folder: Path) -> None:
+    folder.mkdir()
+    for number, wheel in enumerate(lock.wheels):
+        with (folder / f"{number:04}.tar").open("wb") as stream:
+            placement = Placement("", mtime=lock.source_date_epoch)
+            where = f"builder.lock: wheel {wheel.file}"
+            write_source_tar(store.path(wheel.sha256), stream, placement, where=where)
+
+
+def _run(lock: BuilderLock, folder: Path, destination: Path) -> None:
+    place = "memory" if _available_bytes() > MEMORY_BYTES else "disk"
+    command: list[str | Path] = [
+        *(require_program("unshare", "util-linux"), *_user_namespace(), *NAMESPACES, "--"),
+        *("sh", "-e", "-c", INSIDE, "sh", place, folder / "work"),
+        *(require_program("mmdebstrap", "mmdebstrap"), "--mode=root", "--variant=essential"),
+        *("--format=tar", f"--architectures={lock.architecture}", "--quiet"),
+        "--include=" + ",".join(package.name for package in lock.packages),
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
+        f"--customize-hook={folder}/customize",
+        *("", destination, f"deb [trusted=yes] copy://{folder}/packages ./"),
+    ]
+    environment = {"SOURCE_DATE_EPOCH": str(lock.source_date_epoch), "TMPDIR": f"{folder}/work"}
+    result = run_program(command, environment=environment, timeout_seconds=BOOTSTRAP_SECONDS)
+    if result.returncode:
+        raise HostError(
+            "root file system cannot be made",
+            got=last_words(result.stderr),
+            hint="needs namespaces: run as root, or with `unshare --map-auto` working "
+            "(/etc/subuid and the package uidmap)",
+        )
+
+
+def _user_namespace() -> tuple[str, ...]:
+    """Return what an ordinary user needs to be root over the new files, and nothing else."""
+    return () if os.geteuid() == 0 else ("--user", "--map-root-user", "--map-auto")
+
+
+def _available_bytes() -> int:
+    """Return how much memory could be used without swapping; 0 if the kernel does not say."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.M)
+    return int(found[1]) * 1024 if found else 0
+
+
+@contextmanager
+def _unfinished(destination: Path) -> Iterator[Path]:
+    """Yield a name beside `destination`, renamed to it at the end and removed on any failure."""
+    make_folder(destination.parent)
+    temporary = destination.parent.resolve() / f".{destination.name[:100]}.{secrets.token_hex(6)}.tmp"
+    try:
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(destination)
+        sync_folder(destination.parent)
+    except OSError as error:
+        raise host_error(error, destination) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,216 @@
+"""The Python index this machine's pip is configured for.
+
+No document of ours names a server.  pip itself resolves and downloads wheels;
+its configuration (index, certificates, proxies) is the machine's.  A source
+distribution is picked from the index's page and downloaded here, because pip
+would run its build back end to read its metadata.
+
+The index is not trusted once a document gives a digest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+import requests
+from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple
+
+from relsign.build.mirrors import last_words
+from relsign.build.store import Store
+from relsign.errors import HostError, InputError, VerificationError
+from relsign.formats.lock import LockedWheel
+from relsign.formats.names import Digest
+from relsign.formats.recipe import PypiSdist
+from relsign.system.fetch import network_environment, redacted
+from relsign.system.files import hash_file
+from relsign.system.process import run_program
+
+PIP_VARIABLES = (
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_CONFIG_DIRS",
+    "PIP_CONFIG_FILE",
+    "PIP_INDEX_URL",
+    "PIP_CERT",
+    "PIP_CLIENT_CERT",
+    "PIP_PROXY",
+    "PIP_TRUSTED_HOST",
+    "PIP_DEFAULT_TIMEOUT",
+)
+PURE_WHEEL = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+-(?:py2\.)?py3-none-any\.whl")
+PIP_QUIET = ("--quiet", "--no-input", "--disable-pip-version-check", "--no-cache-dir")
+PAGE_SECONDS = 60
+PIP_SECONDS = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFile:
+    """A file the index offers: where it is and the digest the index states, if any."""
+
+    url: str
+    sha256: Digest | None
+
+
+class _ReportHashes(msgspec.Struct):
+    sha256: Digest
+
+
+class _ReportArchive(msgspec.Struct):
+    hashes: _ReportHashes
+
+
+class _ReportDownload(msgspec.Struct):
+    url: str
+    archive_info: _ReportArchive
+
+
+class _ReportMetadata(msgspec.Struct):
+    name: str
+    version: str
+
+
+class _ReportItem(msgspec.Struct):
+    metadata: _ReportMetadata
+    download_info: _ReportDownload
+
+
+class _Report(msgspec.Struct):
+    """The parts used of pip's installation report, version 1."""
+
+    install: list[_ReportItem]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedWheel:
+    """A wheel pip chose, not yet downloaded."""
+
+    name: str
+    version: str
+    file: str
+    sha256: Digest
+
+
+def configured_index() -> str:
+    """Return the address of the index: pip's configuration, or the library's default."""
+    result = _pip("config", "get", "global.index-url", check=False)
+    return result.strip() or os.environ.get("PIP_INDEX_URL", "") or PYPI_SIMPLE_ENDPOINT
+
+
+def find_sdist(source: PypiSdist, index: str) -> IndexFile:
+    """Return the file of that name on the index's page of the project.
+
+    Raises InputError if the project or the file is not there, HostError if the
+    index does not answer.
+    """
+    try:
+        with PyPISimple(endpoint=index) as client:
+            page = client.get_project_page(source.package, timeout=PAGE_SECONDS)
+    except NoSuchProjectError as error:
+        raise InputError("the index has no such project", got=source.package) from error
+    except requests.RequestException as error:
+        raise HostError(
+            "the index does not answer",
+            where=redacted(index),
+            got=type(error).__name__,
+            hint="check the connection and `pip config get global.index-url`",
+        ) from error
+    for package in page.packages:
+        if package.filename == source.file and package.version == source.version:
+            stated = package.digests.get("sha256")
+            return IndexFile(package.url, Digest(stated) if stated else None)
+    raise InputError("the index has no such file", got=source.file)
+
+
+def resolve_wheels(requirements: Sequence[str], python_version: str) -> tuple[ResolvedWheel, ...]:
+    """Return the pure wheels the requirements need on that Python, sorted by file.
+
+    Raises HostError if pip fails, InputError if something has no pure wheel.
+    """
+    if not requirements:
+        return ()
+    with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
+        report = Path(folder, "report.json")
+        where = ("--target", f"{folder}/target", "--report", os.fspath(report))
+        choose = ("--python-version", python_version, "--implementation", "py")
+        pure = ("--only-binary=:all:", "--abi", "none", "--platform", "any")
+        plan = ("--dry-run", "--ignore-installed")
+        _pip("install", *PIP_QUIET, *plan, *choose, *pure, *where, "--", *requirements)
+        try:
+            parsed = msgspec.json.decode(report.read_bytes(), type=_Report)
+        except (OSError, msgspec.DecodeError) as error:
+            raise HostError("pip's report cannot be read", got=str(error)[:200]) from error
+    return tuple(sorted(map(_resolved, parsed.install), key=lambda wheel: wheel.file))
+
+
+def _resolved(item: _ReportItem) -> ResolvedWheel:
+    file = unquote(urlsplit(item.download_info.url).path).rsplit("/", 1)[-1]
+    if not PURE_WHEEL.fullmatch(file):
+        raise InputError("not a pure Python wheel", got=file, hint="only py3-none-any is locked")
+    digest = item.download_info.archive_info.hashes.sha256
+    return ResolvedWheel(item.metadata.name, item.metadata.version, file, digest)
+
+
+def fetch_wheels(wheels: Sequence[ResolvedWheel | LockedWheel], store: Store) -> None:
+    """Bring the wheels that are missing into the store; pip downloads, we compare.
+
+    Raises HostError naming the wheels if pip fails, VerificationError for other bytes.
+    """
+    missing = [wheel for wheel in wheels if not store.has(wheel.sha256)]
+    if not missing:
+        return
+    with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
+        listed = Path(folder, "requirements.txt")
+        listed.write_text("".join(f"{_requirement(wheel)}\n" for wheel in missing), "utf-8")
+        pure = ("--no-deps", "--require-hashes", "--only-binary=:all:", "--abi", "none", "--platform", "any")
+        # Which Python runs them was decided when the lock was resolved.
+        python = ("--python-version", "3", "--implementation", "py", "--ignore-requires-python")
+        place = ("--dest", f"{folder}/wheels", "--requirement", os.fspath(listed))
+        names = ", ".join(wheel.file for wheel in missing)
+        _pip("download", *PIP_QUIET, *pure, *python, *place, what=f"wheels not fetched: {names}")
+        for wheel in missing:
+            _keep(Path(folder, "wheels", wheel.file), wheel, store)
+
+
+def _requirement(wheel: ResolvedWheel | LockedWheel) -> str:
+    return f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}"
+
+
+def _keep(path: Path, wheel: ResolvedWheel | LockedWheel, store: Store) -> None:
+    where = f"builder.lock: wheel {wheel.file}"
+    if not path.is_file():
+        raise HostError("pip fetched another file", where=where)
+    stored = store.add_file(path, wheel.sha256, where=where)
+    if isinstance(wheel, LockedWheel) and stored.size != wheel.size:
+        raise VerificationError(
+            "wrong size", where=where, expected=str(wheel.size), got=str(stored.size)
+        )
+
+
+def locked_wheel(wheel: ResolvedWheel, store: Store) -> LockedWheel:
+    """Return the lock's entry of a wheel that is in the store."""
+    size = hash_file(store.path(wheel.sha256)).size
+    return LockedWheel(
+        name=wheel.name, version=wheel.version, file=wheel.file, sha256=wheel.sha256, size=size
+    )
+
+
+def _pip(*words: str, check: bool = True, what: str = "pip failed") -> str:
+    environment = network_environment()
+    environment |= {name: os.environ[name] for name in PIP_VARIABLES if name in os.environ}
+    # -I: neither the current folder nor PYTHON* variables may plant a module.
+    command = [sys.executable, "-I", "-m", "pip", *words]
+    result = run_program(command, environment=environment, timeout_seconds=PIP_SECONDS)
+    if result.returncode and check:
+        lines = result.stderr.replace(b"ERROR: ", b"E:")
+        raise HostError(
+            what, got=last_words(lines), hint="check the network, and that pip is installed"
+        )
+    return result.stdout.decode("utf-8", "replace") if not result.returncode else ""

@@ -1,0 +1,125 @@
+"""Read a zip file (a wheel, an sdist of old) strictly.
+
+The standard library decodes the central directory and inflates; before it may,
+the end record is read here, so that the number of entries it will load is known
+(APPNOTE.TXT 4.3.16).  No zip64, no comment, no encryption, no multi-part.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from relsign.build.members import MAX_NAME_BYTES, Kind, Limits, Member, clean_name, refuse
+from relsign.errors import InputError
+from relsign.system.fetch import Sink
+
+END_RECORD = struct.Struct("<4s4H2LH")
+END_MAGIC = b"PK\x05\x06"
+ZIP64_LOCATOR = struct.Struct("<4sLQL")
+ZIP64_MAGIC = b"PK\x06\x07"
+ENCRYPTED = 0x1
+COPY_BYTES = 1 << 20
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class ZipReader:
+    """Reads members from a seekable zip file and their bytes into a spool."""
+
+    def __init__(self, stream: BinaryIO, spool: Sink, limits: Limits) -> None:
+        """Read `stream`; append the bytes of files to `spool`."""
+        self._stream = stream
+        self._spool = spool
+        self._limits = limits
+        self._spooled = 0
+
+    def members(self) -> Iterator[Member]:
+        """Yield each member; raise InputError at the first one against the rules."""
+        packed_bytes = _check_end(self._stream, self._limits)
+        allowed = self._limits.allowed_bytes(packed_bytes)
+        try:
+            with zipfile.ZipFile(self._stream) as archive:
+                for entry in archive.infolist():
+                    if self._spooled + entry.file_size > allowed:
+                        raise refuse(f"more than {allowed} bytes", entry.filename)
+                    yield self._member(archive, entry)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise InputError("archive refused: damaged zip file", got=str(error)[:120]) from error
+        except (struct.error, ValueError, RuntimeError) as error:
+            raise InputError("archive refused: damaged zip file", got=str(error)[:120]) from error
+
+    def _member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Member:
+        if entry.orig_filename != entry.filename:
+            raise refuse("name with a NUL byte", entry.orig_filename)
+        kind = _kind(entry)
+        name = clean_name(entry.filename, kind)
+        if entry.flag_bits & ENCRYPTED or entry.compress_type not in METHODS:
+            raise refuse("encrypted, or an unusual compression", name)
+        mtime = calendar.timegm((*entry.date_time, 0, 0, 0))
+        if kind is Kind.FOLDER:
+            if entry.file_size:
+                raise refuse("folder with contents", name)
+            return Member(name, kind, mtime=mtime)
+        if kind is Kind.LINK:
+            return Member(name, kind, mtime=mtime, target=_target(archive, entry))
+        executable = bool(entry.external_attr >> 16 & 0o100)
+        member = Member(name, kind, executable, mtime, self._spooled, entry.file_size)
+        self._copy(archive, entry)
+        return member
+
+    def _copy(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+        done = 0
+        with archive.open(entry) as stream:
+            while chunk := stream.read(COPY_BYTES):
+                done += len(chunk)
+                self._spool.write(chunk)
+        if done != entry.file_size:
+            raise refuse("size is not the one announced", entry.filename)
+        self._spooled += done
+
+
+def _kind(entry: zipfile.ZipInfo) -> Kind:
+    mode = entry.external_attr >> 16
+    if entry.is_dir():
+        return Kind.FOLDER
+    if stat.S_ISLNK(mode):
+        return Kind.LINK
+    # Zip files made outside Unix state no type at all.
+    if stat.S_IFMT(mode) in {0, stat.S_IFREG}:
+        return Kind.FILE
+    raise refuse("device, fifo or socket", entry.filename)
+
+
+def _target(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
+    if entry.file_size > MAX_NAME_BYTES:
+        raise refuse("link target is too long", entry.filename)
+    with archive.open(entry) as stream:
+        data = stream.read(MAX_NAME_BYTES + 1)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refuse("link target is not UTF-8", entry.filename) from error
+
+
+def _check_end(stream: BinaryIO, limits: Limits) -> int:
+    """Refuse a directory we would not want loaded; return the file's size in bytes."""
+    size = stream.seek(0, os.SEEK_END)
+    behind = END_RECORD.size + ZIP64_LOCATOR.size
+    stream.seek(max(0, size - behind))
+    tail = stream.read(behind)
+    end = tail[-END_RECORD.size :]
+    if len(end) < END_RECORD.size or not end.startswith(END_MAGIC) or end[-2:] != b"\0\0":
+        raise InputError("archive refused: no plain end record in the zip file")
+    if tail[: -END_RECORD.size].startswith(ZIP64_MAGIC):
+        raise InputError("archive refused: zip64")
+    _, disk, first_disk, here, entries, _, _, _ = END_RECORD.unpack(end)
+    if disk or first_disk or here != entries or entries > limits.entries:
+        raise InputError("archive refused: too many entries or parts", got=str(entries))
+    stream.seek(0)
+    return size

@@ -1,0 +1,105 @@
+"""The program `relsign`: which command, and what an error looks like.
+
+Commands are loaded when they are called, so that `relsign verify` starts fast and
+loads no engine, no gpg and no reference verifier.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from relsign import __version__
+from relsign.errors import RelsignError
+
+COMMANDS = {
+    "init": "relsign.cli.init:init",
+    "key": "relsign.cli.key:key",
+    "lock": "relsign.cli.lock:lock",
+    "fetch": "relsign.cli.fetch:fetch",
+    "build": "relsign.cli.build:build",
+    "collect": "relsign.cli.collect:collect",
+    "status": "relsign.cli.status:status",
+    "policy": "relsign.cli.policy:policy",
+    "sign": "relsign.cli.sign:sign",
+    "publish": "relsign.cli.publish:publish",
+    "verify": "relsign.cli.verify:verify",
+    "doctor": "relsign.cli.doctor:doctor",
+}
+"""Command -> where it is, in the order a release needs them."""
+
+INTERRUPTED = 130
+INTERNAL = 5
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of a release's life."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None if there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="relsign %(version)s")
+def main() -> None:
+    """Build software that strangers can rebuild, sign it together, verify it anywhere.
+
+    A release travels one way: lock, fetch, build, policy, sign, publish.  People who
+    download it need only `relsign verify`.
+
+    Exit codes: 0 verified or done, 1 refused, 2 usage or bad input, 3 not enough
+    evidence yet, 4 no trust root pinned, 5 this machine (engine, disk, network).
+    """
+
+
+def run() -> None:
+    """Run the program and exit; no traceback ever reaches a user."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        result = main.main(arguments, prog_name="relsign", standalone_mode=False)
+    except RelsignError as error:
+        show_error(error)
+        return error.exit_code
+    except click.exceptions.Abort:
+        click.echo("interrupted; run the same command again to go on", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        click.echo("interrupted; run the same command again to go on", err=True)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
+        click.echo(f"error: internal error: {type(error).__name__}: {ascii(str(error))}", err=True)
+        click.echo("hint: this is a bug in relsign; nothing is verified. Please report it", err=True)
+        return INTERNAL
+    return result if isinstance(result, int) else 0
+
+
+def show_error(error: RelsignError) -> None:
+    """Print what is wrong, where, expected, got, and what to do next."""
+    place = f"{error.where}: " if error.where else ""
+    click.echo(f"error: {place}{error.what}", err=True)
+    if error.expected:
+        click.echo(f"  expected: {error.expected}", err=True)
+    if error.got:
+        click.echo(f"  got:      {error.got}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)

@@ -1,0 +1,48 @@
+"""`relsign publish`: through the gate, then one switch."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from relsign.cli.options import PATH, project_option, show_path
+from relsign.cli.show import talk
+from relsign.system.clock import now_utc
+from relsign.system.workspace import Workspace
+
+
+@click.command(short_help="Pass the gate and publish, whole or not at all.")
+@click.option("--to", "directory", type=PATH, required=True, metavar="DIR",
+              help="Folder that a web server serves.")  # fmt: skip
+@project_option
+def publish(directory: Path, workspace: Workspace) -> None:
+    """Publish this release to DIR/PROJECT/VERSION, if a stranger would verify it.
+
+    Files are written beside, read again and verified from outside; the reference
+    in-toto verifier must agree; then one rename makes the release visible. A
+    published version never changes.
+    """
+    from relsign.publish.gate import pass_gate  # noqa: PLC0415
+    from relsign.publish.release import collect_candidate  # noqa: PLC0415
+    from relsign.publish.signatures import add_stock_signatures, public_key_files  # noqa: PLC0415
+    from relsign.publish.targets.directory import publish_to_directory  # noqa: PLC0415
+    from relsign.sign.policy import current_root  # noqa: PLC0415
+
+    now = now_utc()
+    root = current_root(workspace, now)
+    release = workspace.release()
+    candidate = add_stock_signatures(
+        collect_candidate(release, root.root.to_bytes()), release, root.having("signer"), now
+    )
+    published = publish_to_directory(
+        directory,
+        candidate,
+        public_key_files(root.parties),
+        partial(pass_gate, candidate, now=now),
+    )
+    click.echo(show_path(published.folder))
+    talk("✓ verified from outside  ✓ in-toto-verify agrees")
+    word = "PUBLISHED" if published.is_new else "ALREADY PUBLISHED"
+    talk(f"{word}  {release.project} {release.version}  ({published.files} files)")

@@ -1,0 +1,96 @@
+"""`relsign sign`: look at a release, then sign it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from relsign.cli.options import (
+    EXISTING,
+    as_option,
+    keys_option,
+    passphrase_option,
+    project_option,
+    show_path,
+)
+from relsign.cli.show import human_size, short_digest, talk
+from relsign.crypto.digest import sha256_hex
+from relsign.errors import InputError
+from relsign.system.clock import now_utc
+from relsign.system.workspace import Workspace
+
+if TYPE_CHECKING:
+    from relsign.sign.release import SigningRequest
+
+
+@click.command(short_help="Look at a release, then sign it.")
+@as_option
+@click.option(
+    "--previous", type=EXISTING, metavar="FILE.relsign",
+    help="Bundle of the release this one follows.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Sign without asking, after showing the release.")
+@project_option
+@keys_option
+@passphrase_option
+def sign(
+    name: str, previous: Path | None, workspace: Workspace, keys: Path,
+    descriptor: int | None, *, yes: bool,
+) -> None:  # fmt: skip
+    """Sign this release's statement as NAME, one of the signers.
+
+    Everything is derived from your own copy: builders must agree, owners must have
+    signed the layout, and every artifact is hashed here. What you are asked to sign
+    is shown first. It may be run again at any time; signing twice changes nothing.
+    """
+    from relsign.sign.keystore import KeyStore  # noqa: PLC0415
+    from relsign.sign.passphrase import read_passphrase  # noqa: PLC0415
+    from relsign.sign.policy import current_root  # noqa: PLC0415
+    from relsign.sign.release import (  # noqa: PLC0415
+        party_named,
+        prepare_request,
+        read_previous,
+        sign_release,
+    )
+
+    now = now_utc()
+    root = current_root(workspace, now)
+    party = party_named(root, name, "signer")
+    release = workspace.release()
+    request = prepare_request(release, root, read_previous(previous), now)
+    show_request(request)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError("no terminal to ask on", hint="read the request above, then use --yes")
+        click.confirm("Sign?", abort=True, err=True)
+    signer = KeyStore(keys).open(
+        name, read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
+    )
+    for path in sign_release(release, request, party, signer.sign, now):
+        click.echo(show_path(path))
+    talk(f"{name} signed {release.project} {release.version}")
+
+
+def show_request(request: SigningRequest) -> None:
+    """Show what is asked to be signed, all of it computed on this machine."""
+    from relsign.crypto.words import digest_words  # noqa: PLC0415
+
+    predicate = request.statement.predicate
+    after = predicate.previous.version if predicate.previous else "nothing: the first release"
+    agreement = request.build.agreement
+    talk(f"Release {predicate.project} {predicate.version}, after {after}")
+    for subject in request.statement.subject:
+        size = human_size(request.sizes[subject.name])
+        talk(f"  {short_digest(subject.digest.sha256)}  {size:>10}  {subject.name}")
+    for fingerprint in request.build.fingerprints:
+        words = digest_words(sha256_hex(fingerprint.to_bytes()))
+        talk(f"  fingerprint of {fingerprint.target}: {words}")
+    builders = " ".join(party.name for party in agreement.builders)
+    talk(f"  built by {builders} ({len(agreement.organisations)} organisations)")
+    for report in agreement.dissent:
+        talk(f"  DISSENT: {report.builder.name} built other bytes")
+    owners = " ".join(party.name for party in request.layout.owners)
+    talk(f"  layout signed by {owners}, until {request.layout.layout.expires.date()}")

@@ -1,0 +1,1 @@
+"""From a release folder to a publication: the gate, the files, the switch."""

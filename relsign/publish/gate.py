@@ -1,0 +1,64 @@
+"""The gate: nothing is published that a stranger would not verify.
+
+Judged on the staged copies, the very bytes that will be public: our own decision
+on every artifact, dissent as the policy says, then the reference verifier.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from relsign.crypto.keys import Ed25519Public
+from relsign.errors import NotEnoughError, VerificationError
+from relsign.formats.bundle import bundle_file_name
+from relsign.publish.outside import verify_files
+from relsign.publish.reference import require_reference, temporary_folder
+from relsign.publish.release import Candidate
+from relsign.publish.signatures import ed25519_pem
+from relsign.system.files import write_whole
+from relsign.verify.decision import VerifiedRelease
+from relsign.verify.layout import verify_layout
+from relsign.verify.root import TrustedRoot, verify_root
+from relsign.verify.verdict import Outcome, Verdict, Word
+
+
+def pass_gate(candidate: Candidate, staged: Path, now: datetime) -> VerifiedRelease:
+    """Return the release staged in a folder, verified from outside.
+
+    Raises NotEnoughError or VerificationError with the row that failed.
+    """
+    root = verify_root(candidate.root, now)
+    decision = verify_files(
+        candidate.root,
+        [staged / name for name in candidate.artifacts],
+        staged / bundle_file_name(candidate.project, candidate.version),
+        now,
+        refuse_dissent=root.root.dissent == "refuse",
+    )
+    if decision.release is None:
+        raise refusal(decision.verdict)
+    _ask_reference(root, decision.release, staged, now)
+    return decision.release
+
+
+def refusal(verdict: Verdict) -> VerificationError | NotEnoughError:
+    """Return the error that a verdict other than VERIFIED stands for."""
+    wrong = Outcome.REFUSED if verdict.word is Word.REFUSED else Outcome.MISSING
+    row = next(row for row in verdict.rows if row.outcome is wrong)
+    kind = VerificationError if verdict.word is Word.REFUSED else NotEnoughError
+    return kind(f"{verdict.word.value} at step {row.number}, {row.name}: {row.text}", hint=row.hint)
+
+
+def _ask_reference(
+    root: TrustedRoot, release: VerifiedRelease, staged: Path, now: datetime
+) -> None:
+    owners = verify_layout(root, release.evidence, now).owners
+    with temporary_folder() as name:
+        keys = []
+        for owner in owners:
+            if isinstance(owner.key, Ed25519Public):
+                path = Path(name) / f"{owner.name}.pem"
+                write_whole(path, ed25519_pem(owner.key.raw))
+                keys.append(path)
+        require_reference(staged, keys)

@@ -1,0 +1,79 @@
+"""Verify files on disk as a stranger would: hash them, read the bundle, decide.
+
+This is the whole of `relsign verify`, and what publication does with every file
+it has just written.  It reads, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from relsign.errors import InputError, NoRootError, NotEnoughError
+from relsign.formats.bundle import MAX_BUNDLE_BYTES
+from relsign.formats.canonical import shorten
+from relsign.system.files import hash_file, read_bounded
+from relsign.verify.decision import Decision, Question, decide
+
+MAX_ROOT_BYTES = 4 << 20
+
+
+def read_root(path: Path | None) -> bytes:
+    """Return the pinned root's bytes; raise NoRootError when none is pinned."""
+    hint = "pin the project's root.json with --root, after comparing its 12 words"
+    if path is None:
+        raise NoRootError("no trust root is pinned", hint=hint)
+    try:
+        return read_bounded(path, MAX_ROOT_BYTES)
+    except NotEnoughError as error:
+        raise NoRootError("no such trust root", where=os.fspath(path), hint=hint) from error
+
+
+def find_bundle(artifact: Path) -> Path | None:
+    """Return the one ``*.relsign`` file beside `artifact`, or None.
+
+    Raises InputError when there are several: which one counts is the caller's choice.
+    """
+    try:
+        names = sorted(e.name for e in os.scandir(artifact.parent) if e.name.endswith(".relsign"))
+    except OSError:
+        return None
+    if len(names) > 1:
+        raise InputError(
+            "several bundles lie beside the file",
+            where=os.fspath(artifact.parent),
+            got=", ".join(shorten(name) for name in names[:4]),
+            hint="name one with --bundle",
+        )
+    return artifact.parent / names[0] if names else None
+
+
+def verify_files(
+    root: bytes,
+    files: Sequence[Path],
+    bundle: Path | None,
+    now: datetime,
+    *,
+    refuse_dissent: bool = False,
+) -> Decision:
+    """Hash `files`, read `bundle`, and take the trust decision.
+
+    Raises NotEnoughError for a file that is absent and InputError for one that is
+    no regular file, or when two have the same name; everything about the evidence
+    itself becomes the verdict.
+    """
+    artifacts: dict[str, str] = {}
+    for path in files:
+        if path.name in artifacts:
+            raise InputError("two files of the same name", where=os.fspath(path))
+        artifacts[path.name] = hash_file(path).sha256
+    question = Question(
+        root=root,
+        bundle=None if bundle is None else read_bounded(bundle, MAX_BUNDLE_BYTES),
+        artifacts=artifacts,
+        now=now,
+        refuse_dissent=refuse_dissent,
+    )
+    return decide(question)

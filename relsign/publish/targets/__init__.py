@@ -1,0 +1,1 @@
+"""Where releases are published: one file per kind of place."""

@@ -1,0 +1,1 @@
+"""Signers' machines: back ends that hold a key, and the ceremonies they take part in."""

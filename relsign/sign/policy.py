@@ -1,0 +1,127 @@
+"""Keep root and layout on disk in step with policy, roster and recipe."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from relsign.crypto.keys import check_members
+from relsign.errors import InputError, NotEnoughError
+from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES
+from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, parse_envelope
+from relsign.formats.layout import Layout, parse_layout
+from relsign.formats.root import Root, parse_root
+from relsign.sign.layout import compile_layout, compile_root, layout_expiry
+from relsign.system.files import make_folder, read_bounded, write_whole
+from relsign.system.workspace import MAX_TEXT_BYTES, Workspace
+from relsign.verify.root import TrustedRoot, check_root, verify_root
+
+Change = Literal["unchanged", "written"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a compile made, and whether it changed anything on disk."""
+
+    root: Root
+    root_change: Change
+    layout: Layout
+    layout_change: Change
+
+
+def compile_policy(workspace: Workspace, profile: str, now: datetime) -> Compiled:
+    """Write `policies/root.json` and the release's layout where they must change.
+
+    Raises InputError for a roster or policy that cannot stand; then nothing was
+    written.
+    """
+    root = _wanted_root(workspace, now)
+    check_root(root)
+    layout = _wanted_layout(workspace, profile, now)
+    root_change = _write_root(workspace, root)
+    present = _present_layout(workspace)
+    layout_change: Change = "unchanged"
+    if present is None or present.payload != layout.to_bytes():
+        envelope = Envelope(
+            payload=layout.to_bytes(), payload_type=INTOTO_PAYLOAD, signatures=()
+        )
+        make_folder(workspace.release().folder)
+        write_whole(workspace.release().layout_file, envelope.to_bytes())
+        layout_change = "written"
+    return Compiled(root, root_change, layout, layout_change)
+
+
+def current_root(workspace: Workspace, now: datetime) -> TrustedRoot:
+    """Return the project's root; raise InputError if policy or roster moved since.
+
+    Raises VerificationError when it has expired.
+    """
+    data = workspace.read(workspace.root_file, "run `relsign policy compile`")
+    if _wanted_root(workspace, now).to_bytes() != data:
+        raise InputError(
+            "policy or roster changed since the root was compiled",
+            where="policies/root.json",
+            hint="run `relsign policy compile`",
+        )
+    return verify_root(data, now)
+
+
+def require_current_layout(workspace: Workspace, profile: str, now: datetime) -> None:
+    """Refuse a layout that this machine's policy, roster and recipe do not give.
+
+    Raises InputError naming the file, NotEnoughError if there is none.
+    """
+    present = _present_layout(workspace)
+    if present is None:
+        raise NotEnoughError(
+            "there is no layout yet", where=LAYOUT_FILE, hint="run `relsign policy compile`"
+        )
+    if present.payload != _wanted_layout(workspace, profile, now).to_bytes():
+        raise InputError(
+            "is not what your policy, roster and recipe give",
+            where=os.fspath(workspace.release().layout_file),
+            hint="review what changed, and compile it yourself with `relsign policy compile`",
+        )
+
+
+def _wanted_root(workspace: Workspace, now: datetime) -> Root:
+    try:
+        existing = parse_root(read_bounded(workspace.root_file, MAX_TEXT_BYTES))
+    except NotEnoughError:
+        existing = None
+    project = workspace.recipe().project.name
+    return compile_root(project, workspace.roster(), workspace.policy(), now, existing)
+
+
+def _wanted_layout(workspace: Workspace, profile: str, now: datetime) -> Layout:
+    """Return the compiled layout, with the expiry of the present one where it has one."""
+    policy = workspace.policy()
+    parties = check_members(
+        workspace.roster().member, "keys/roster.toml", share_roles=policy.share_roles
+    )
+    present = _present_layout(workspace)
+    expires = layout_expiry(now, policy)
+    if present is not None:
+        old = parse_layout(present.payload, LAYOUT_FILE)
+        expires = min(old.expires, expires) if old.expires > now else expires
+    return compile_layout(workspace.recipe(), parties, policy, profile, expires)
+
+
+def _present_layout(workspace: Workspace) -> Envelope | None:
+    try:
+        data = read_bounded(workspace.release().layout_file, MAX_BUNDLE_BYTES)
+    except NotEnoughError:
+        return None
+    return parse_envelope(data, LAYOUT_FILE)
+
+
+def _write_root(workspace: Workspace, root: Root) -> Change:
+    try:
+        if read_bounded(workspace.root_file, MAX_TEXT_BYTES) == root.to_bytes():
+            return "unchanged"
+    except NotEnoughError:
+        pass
+    write_whole(workspace.root_file, root.to_bytes())
+    return "written"
