@@ -56,6 +56,7 @@ echo {HOST_NAME} > "$1/etc/hostname"
 printf '127.0.0.1 localhost\\n::1 localhost\\n' > "$1/etc/hosts"
 : > "$1/etc/resolv.conf"
 : > "$1/etc/apt/sources.list"
+rm -rf "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/var/lib/apt" "$1/var/cache/apt" "$1/var/log/apt"
 mkdir -p "$1/{PYTHON_FOLDER}"
 for wheel in WHEELS/*.tar; do
     if [ -e "$wheel" ]; then
@@ -107,7 +108,8 @@ def _lay_out_packages(lock: BuilderLock, store: Store, folder: Path) -> None:
     folder.mkdir()
     for package in lock.packages:
         _place(store.path(package.sha256), folder / _file_name(package))
-    index = run_program([require_program("apt-ftparchive", "apt-utils"), "packages", "."], cwd=folder)
+    program = require_program("apt-ftparchive", "apt-utils")
+    index = run_program([program, "packages", "."], cwd=folder)
     if index.returncode:
         raise HostError("packages cannot be indexed", got=last_words(index.stderr))
     # The tool lists files in the folder's own order, which differs between disks
@@ -148,6 +150,9 @@ def _run(lock: BuilderLock, folder: Path, destination: Path) -> None:
         *("--format=tar", f"--architectures={lock.architecture}", "--quiet"),
         "--include=" + ",".join(package.name for package in lock.packages),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
+        # apt drops to an unprivileged user where the folders let it, and hands some of
+        # them to that user's number on this machine; its traces go with our hook instead.
+        *("--aptopt=APT::Sandbox::User \"root\"", "--skip=cleanup/apt"),
         f"--customize-hook={folder}/customize",
         *("", destination, f"deb [trusted=yes] copy://{folder}/packages ./"),
     ]
@@ -169,7 +174,8 @@ def _user_namespace() -> tuple[str, ...]:
 
 def _available_bytes() -> int:
     """Return how much memory could be used without swapping; 0 if the kernel does not say."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.M)
+    table = Path("/proc/meminfo").read_text("ascii")
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", table, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
@@ -177,7 +183,8 @@ def _available_bytes() -> int:
 def _unfinished(destination: Path) -> Iterator[Path]:
     """Yield a name beside `destination`, renamed to it at the end and removed on any failure."""
     make_folder(destination.parent)
-    temporary = destination.parent.resolve() / f".{destination.name[:100]}.{secrets.token_hex(6)}.tmp"
+    name = f".{destination.name[:100]}.{secrets.token_hex(6)}.tmp"
+    temporary = destination.parent.resolve() / name
     try:
         yield temporary
         with temporary.open("rb") as stream:

@@ -46,9 +46,7 @@ class BuiltFile:
     mode: Literal["0644", "0755"]
 
 
-def collect_file(
-    container: Container, inside: str, destination: Path, max_bytes: int
-) -> BuiltFile:
+def collect_file(container: Container, inside: str, destination: Path, max_bytes: int) -> BuiltFile:
     """Copy one regular file out of the container into a new file, hashing what is written.
 
     `inside` is an absolute path of the container.  Raises InputError if it is

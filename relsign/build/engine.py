@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +109,10 @@ class Reply:
 class Engine:
     """A connection to a container engine; close it, or use it in a `with`."""
 
-    def __init__(self, api: docker.APIClient, url: str) -> None:
-        """Wrap a client that has answered."""
+    def __init__(self, api: docker.APIClient, url: str, version: str) -> None:
+        """Wrap a client whose engine has answered that it speaks this API version."""
         self._api = api
+        self._base = f"{api.base_url}/v{version}"
         self.url = url
 
     def __enter__(self) -> Self:
@@ -137,9 +140,7 @@ class Engine:
             self.url, name, found.version, found.api_version, found.kernel_version, found.arch
         )
 
-    def get(
-        self, path: str, into: type[T], parameters: Mapping[str, str] | None = None
-    ) -> T:
+    def get(self, path: str, into: type[T], parameters: Mapping[str, str] | None = None) -> T:
         """Return the JSON at `path` as `into`; raise NotThereError or HostError."""
         with self.stream("GET", path, parameters=parameters) as reply:
             return _parse(reply.read(), into, path)
@@ -149,9 +150,7 @@ class Engine:
         with self.stream("POST", path, document=document) as reply:
             return _parse(reply.read(), into, path)
 
-    def tell(
-        self, method: str, path: str, parameters: Mapping[str, str] | None = None
-    ) -> None:
+    def tell(self, method: str, path: str, parameters: Mapping[str, str] | None = None) -> None:
         """Send a request whose answer says nothing."""
         with self.stream(method, path, parameters=parameters) as reply:
             reply.read()
@@ -176,9 +175,10 @@ class Engine:
         if body is None:
             del headers["Content-Type"]
         with engine_faults(self.url):
+            _knock(self.url)
             response = self._api.request(
                 method,
-                f"{self._api.base_url}/v{self._api.api_version}{path}",
+                f"{self._base}{path}",
                 params=parameters,
                 json=document,
                 data=body,
@@ -236,27 +236,55 @@ def _open(url: str, environment: Mapping[str, str]) -> Engine:
     }
     try:
         options = docker.utils.kwargs_from_env(environment={"DOCKER_HOST": url, **tls})
-        api = docker.APIClient(**options, version="auto", timeout=CONNECT_SECONDS)
+        # Naming a version keeps the client from asking for one before it can be closed.
+        api = docker.APIClient(**options, version=".".join(map(str, MIN_API)))
     except docker.errors.TLSParameterError as error:
         raise InputError("unusable TLS setting", where="DOCKER_CERT_PATH") from error
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise _SilentError(shorten(_innermost(error))) from error
-    # docker-py takes proxies for http addresses from the environment; an engine is local.
+    # The session would take proxies from the environment; an engine is never behind one.
     api.trust_env = False
-    if _parse_version(str(api.api_version)) < MIN_API:
+    try:
+        return Engine(api, url, _negotiate(api, url))
+    except BaseException:
         api.close()
+        raise
+
+
+def _negotiate(api: docker.APIClient, url: str) -> str:
+    """Return the engine's newest API version; raise _SilentError if no engine says one."""
+    try:
+        _knock(url)
+        with api.get(f"{api.base_url}/version", timeout=CONNECT_SECONDS) as response:
+            version = msgspec.json.decode(response.content, type=_Version).api_version
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise _SilentError(shorten(_innermost(error))) from error
+    except msgspec.DecodeError as error:
+        raise _SilentError("not a container engine") from error
+    if not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", version):
+        raise _SilentError("not a container engine")
+    if tuple(map(int, version.split("."))) < MIN_API:
         raise HostError(
             "the container engine is too old",
             where=url,
-            expected=f"API {MIN_API[0]}.{MIN_API[1]} or later",
-            got=str(api.api_version),
+            expected=f"API {'.'.join(map(str, MIN_API))} or later",
+            got=version,
             hint="Docker 20.10 and Podman 4 are new enough",
         )
-    return Engine(api, url)
+    return version
 
 
-def _parse_version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".") if part.isdigit())
+def _knock(url: str) -> None:
+    """Raise OSError if nothing listens at a unix socket.
+
+    The client library never closes a socket it could not connect; asking first
+    keeps it from making one.
+    """
+    kind, _, path = url.partition("://")
+    if kind == "unix":
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(CONNECT_SECONDS)
+            line.connect(path)
 
 
 @contextlib.contextmanager
@@ -268,8 +296,7 @@ def engine_faults(where: str = "container engine") -> Iterator[None]:
         docker.errors.DockerException,
         requests.RequestException,
         urllib3.exceptions.HTTPError,
-        ConnectionError,
-        TimeoutError,
+        OSError,
     ) as error:
         raise HostError(
             "the container engine does not answer",
@@ -299,7 +326,8 @@ def _hint(words: str) -> str:
     known = {
         "no space left": "the engine's disk is full: `docker system df` shows what fills it",
         "bind source path does not exist": "the engine must run on this machine and see its files",
-        "Requested CPUs are not available": "choose a CPU the machine has",
+        "CPUs are not available": "choose a CPU the machine has",
+        "for cpuset cpus": "choose a CPU the machine has",
         "docker-init": "the engine needs an init program: apt-get install tini",
     }
     return next((hint for part, hint in known.items() if part.lower() in words.lower()), "")

@@ -1,5 +1,7 @@
 """Every locked file into the store: the packages and wheels of an environment.
 
+Where they come from is the machine's business; what they are is the lock's.
+
     fetch_environment(lock, store, mirrors=archive_mirrors(()))
     bootstrap(lock, store, Path("rootfs.tar"))      # see bootstrap.py, needs no network
 """

@@ -169,10 +169,17 @@ def fetch_wheels(wheels: Sequence[ResolvedWheel | LockedWheel], store: Store) ->
     with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
         listed = Path(folder, "requirements.txt")
         listed.write_text("".join(f"{_requirement(wheel)}\n" for wheel in missing), "utf-8")
-        pure = ("--no-deps", "--require-hashes", "--only-binary=:all:", "--abi", "none", "--platform", "any")
+        pure = ("--only-binary=:all:", "--abi", "none", "--platform", "any")
         # Which Python runs them was decided when the lock was resolved.
-        python = ("--python-version", "3", "--implementation", "py", "--ignore-requires-python")
-        place = ("--dest", f"{folder}/wheels", "--requirement", os.fspath(listed))
+        python = (
+            "--python-version",
+            "3",
+            "--implementation",
+            "py",
+            "--ignore-requires-python",
+            "--require-hashes",
+        )
+        place = ("--dest", f"{folder}/wheels", "--requirement", os.fspath(listed), "--no-deps")
         names = ", ".join(wheel.file for wheel in missing)
         _pip("download", *PIP_QUIET, *pure, *python, *place, what=f"wheels not fetched: {names}")
         for wheel in missing:

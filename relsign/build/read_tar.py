@@ -147,7 +147,7 @@ def _kind(header: tarfile.TarInfo, name: str) -> Kind:
 
 
 def _records(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield pax records ``LENGTH KEY=VALUE\\n``; raise InputError for any other byte."""
+    """Yield pax records ``LENGTH KEY=VALUE LF``; raise InputError for any other byte."""
     while data:
         length_digits, _, _ = data[:9].partition(b" ")
         length = int(length_digits) if length_digits.isdigit() else 0

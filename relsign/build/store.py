@@ -101,7 +101,7 @@ class Store:
         """
         path = self._place(digest)
         if not os.path.lexists(path):
-            raise NotEnoughError("not in the store", where=f"sha256 {digest}", hint="fetch it first")
+            raise NotEnoughError("not in the store", where=f"sha256 {digest}", hint="fetch first")
         found = hash_file(path).sha256
         if found != digest:
             raise VerificationError(
@@ -128,11 +128,11 @@ class Store:
         """Store what `write` writes under whatever digest it turns out to have."""
         return self._put(write, None, "")
 
-    def add_file(self, source: Path, digest: Digest | None = None, *, where: str = "") -> StoredFile:
+    def add_file(self, path: Path, digest: Digest | None = None, *, where: str = "") -> StoredFile:
         """Copy a regular file into the store; raise like `add` if its digest is another."""
 
         def copy(sink: Sink) -> None:
-            with open_regular(source) as stream:
+            with open_regular(path) as stream:
                 while chunk := stream.read(READ_BYTES):
                     sink.write(chunk)
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from relsign.build.members import Kind, Limits, Member, checked_tree
 from relsign.build.read_tar import TarReader
@@ -34,7 +34,6 @@ OWNER = 1000
 FOLDER_MODE = 0o755
 FILE_MODE = 0o644
 PROGRAM_MODE = 0o755
-SPOOL_BYTES = 32 << 20
 COPY_BYTES = 1 << 20
 MAGIC_BYTES = 6
 MAX_XZ_MEMORY = 512 << 20
@@ -74,7 +73,7 @@ def write_source_tar(
     `members` refuses, for a damaged archive and for one that grows too much.
     """
     bounds = limits or Limits()
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool, open_regular(archive) as packed:
+    with tempfile.TemporaryFile() as spool, open_regular(archive) as packed:
         try:
             members = checked_tree(_read(packed, spool, bounds), placement.strip, bounds)
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
@@ -122,7 +121,7 @@ def _read(packed: BinaryIO, spool: BinaryIO, limits: Limits) -> Iterable[Member]
     return TarReader(io.BufferedReader(plain, COPY_BYTES), spool).members()
 
 
-def _decompressed(packed: BinaryIO, magic: bytes) -> BinaryIO:
+def _decompressed(packed: BinaryIO, magic: bytes) -> _Readable:
     if magic.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=packed, mode="rb")
     if magic == b"\xfd7zXZ\0":
@@ -130,6 +129,12 @@ def _decompressed(packed: BinaryIO, magic: bytes) -> BinaryIO:
     if magic.startswith(b"BZh"):
         return bz2.BZ2File(packed)
     return packed
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, none at the end."""
+        ...
 
 
 class _XzReader(io.RawIOBase):
@@ -188,7 +193,7 @@ class _XzReader(io.RawIOBase):
 class _BoundedReader(io.RawIOBase):
     """A stream that raises InputError instead of giving more than `limit` bytes."""
 
-    def __init__(self, stream: BinaryIO, limit: int) -> None:
+    def __init__(self, stream: _Readable, limit: int) -> None:
         super().__init__()
         self._stream = stream
         self._limit = limit

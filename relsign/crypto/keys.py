@@ -56,6 +56,8 @@ class OpenPGPPublic:
     """An OpenPGP certificate; its subkeys count as one with their primary."""
 
     certificate: Certificate
+    data: bytes
+    """The binary certificate it was read from."""
 
     @property
     def keyid(self) -> str:
@@ -113,7 +115,7 @@ def parse_member(member: Member, where: str) -> Party:
     else:
         place = f"{where}.key.certificate"
         data = decode_base64(member.key.certificate, place)
-        key = OpenPGPPublic(parse_certificate(data, place))
+        key = OpenPGPPublic(parse_certificate(data, place), data)
         if set(member.roles) - {"signer"}:
             raise InputError(
                 "an OpenPGP key can only be a signer's",

@@ -167,6 +167,7 @@ def _comment(line: str, prefix: str, where: str) -> str:
 
 
 def _decode(line: str, prefix: bytes, size: int, where: str) -> bytes:
+    """Return the `size` bytes after `prefix`."""
     try:
         data = base64.b64decode(line, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -181,4 +182,4 @@ def _decode(line: str, prefix: bytes, size: int, where: str) -> bytes:
         )
     if base64.b64encode(data).decode("ascii") != line:
         raise InputError("not canonical base64", where=where)
-    return data
+    return data[len(prefix) :]

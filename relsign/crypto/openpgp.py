@@ -22,6 +22,7 @@ from relsign.crypto.openpgp_certificate import (
     SigningKey,
     moment,
     parse_certificate,
+    split_certificates,
 )
 from relsign.crypto.openpgp_keys import HASHES, check_arithmetic
 from relsign.crypto.openpgp_packets import (
@@ -40,6 +41,7 @@ __all__ = [
     "armor_signatures",
     "dearmor",
     "parse_certificate",
+    "split_certificates",
     "split_signatures",
     "verify_detached",
 ]

@@ -162,6 +162,27 @@ def parse_certificate(data: bytes, where: str) -> Certificate:
     )
 
 
+def split_certificates(data: bytes, where: str) -> tuple[bytes, ...]:
+    """Return each certificate of a binary key ring, such as a project publishes, in order.
+
+    Each is fit for `parse_certificate`.  Raises InputError for malformed packets, or
+    if the first is not a public key.
+    """
+    if len(data) > MAX_CERTIFICATE_BYTES:
+        raise InputError(
+            "key ring too large", where=where, expected=f"at most {MAX_CERTIFICATE_BYTES} bytes"
+        )
+    found: list[bytes] = []
+    for packet in read_packets(data, where):
+        if packet.tag == TAG_PUBLIC_KEY:
+            found.append(packet.whole)
+        elif found:
+            found[-1] += packet.whole
+        else:
+            raise _not_a_certificate(where, f"packet type {packet.tag}")
+    return tuple(found)
+
+
 def _read_components(data: bytes, where: str) -> list[_Component]:
     groups: list[tuple[Packet, list[Signature]]] = []
     for packet in read_packets(data, where):

@@ -22,7 +22,7 @@ LAYOUT_FILE = "release.layout"
 STATEMENT_FILE = "release.statement"
 
 
-class Bundle(Document, kw_only=True):
+class Bundle(Document, frozen=True, kw_only=True):
     """The evidence files of one release, by name."""
 
     format: Literal["relsign/bundle/1"] = "relsign/bundle/1"

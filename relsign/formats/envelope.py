@@ -28,14 +28,14 @@ MAX_SIGNATURES = 64
 MAX_SIGNATURE_BYTES = 8 << 10
 
 
-class EncodedSignature(Document, kw_only=True):
+class EncodedSignature(Document, frozen=True, kw_only=True):
     """One signature as it stands in the file."""
 
     keyid: Annotated[KeyId | None, Meta()] = None
     sig: Annotated[str, Meta(min_length=1, max_length=2 * MAX_SIGNATURE_BYTES)]
 
 
-class EncodedEnvelope(Document, kw_only=True):
+class EncodedEnvelope(Document, frozen=True, kw_only=True):
     """The JSON form of an envelope."""
 
     payload: str
@@ -43,14 +43,14 @@ class EncodedEnvelope(Document, kw_only=True):
     signatures: Annotated[tuple[EncodedSignature, ...], Meta(max_length=MAX_SIGNATURES)]
 
 
-class Signature(Document, kw_only=True):
+class Signature(Document, frozen=True, kw_only=True):
     """Signature bytes and the unauthenticated label beside them."""
 
     keyid: str
     sig: bytes
 
 
-class Envelope(Document, kw_only=True):
+class Envelope(Document, frozen=True, kw_only=True):
     """A decoded envelope: payload bytes, their type, and signatures not yet checked."""
 
     payload: bytes

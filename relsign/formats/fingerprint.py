@@ -18,14 +18,14 @@ from relsign.formats.recipe import MAX_ARTIFACTS, refuse_repeats
 MAX_FINGERPRINT_BYTES = 16 << 20
 
 
-class SourceDigest(Document, kw_only=True):
+class SourceDigest(Document, frozen=True, kw_only=True):
     """One source file, as fetched."""
 
     name: Name
     sha256: HexDigest
 
 
-class EnvironmentDigest(Document, kw_only=True):
+class EnvironmentDigest(Document, frozen=True, kw_only=True):
     """The locked environment the build ran in."""
 
     builder: Name
@@ -33,14 +33,14 @@ class EnvironmentDigest(Document, kw_only=True):
     rootfs_sha256: HexDigest
 
 
-class ProfileDigest(Document, kw_only=True):
+class ProfileDigest(Document, frozen=True, kw_only=True):
     """The sandbox profile the container was started with."""
 
     name: Name
     sha256: HexDigest
 
 
-class BuiltArtifact(Document, kw_only=True):
+class BuiltArtifact(Document, frozen=True, kw_only=True):
     """One artifact's bytes and permission bits (``0644`` or ``0755``)."""
 
     name: FileName
@@ -49,7 +49,7 @@ class BuiltArtifact(Document, kw_only=True):
     mode: Literal["0644", "0755"]
 
 
-class Fingerprint(Document, kw_only=True):
+class Fingerprint(Document, frozen=True, kw_only=True):
     """The whole outcome of one target's build."""
 
     format: Literal["relsign/fingerprint/1"] = "relsign/fingerprint/1"

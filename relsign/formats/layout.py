@@ -37,13 +37,13 @@ EncodedRule = Annotated[tuple[str, ...], Meta(min_length=2, max_length=6)]
 Rules = Annotated[tuple[EncodedRule, ...], Meta(min_length=1, max_length=MAX_RULES)]
 
 
-class Ed25519Public(Document, kw_only=True):
+class Ed25519Public(Document, frozen=True, kw_only=True):
     """Raw public key as hexadecimal."""
 
     public: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-class LayoutKey(Document, kw_only=True):
+class LayoutKey(Document, frozen=True, kw_only=True):
     """A functionary's key in securesystemslib's form."""
 
     keyid: KeyId
@@ -52,7 +52,7 @@ class LayoutKey(Document, kw_only=True):
     keyval: Ed25519Public
 
 
-class Step(Document, kw_only=True):
+class Step(Document, frozen=True, kw_only=True):
     """One step, who may do it, and how many must agree."""
 
     type_: Literal["step"] = msgspec.field(default="step", name="_type")
@@ -72,7 +72,7 @@ class Step(Document, kw_only=True):
         check_rules(self.expected_products)
 
 
-class Inspection(Document, kw_only=True):
+class Inspection(Document, frozen=True, kw_only=True):
     """A check of the files in the verifier's folder; it runs nothing but `true`."""
 
     type_: Literal["inspection"] = msgspec.field(default="inspection", name="_type")
@@ -87,7 +87,7 @@ class Inspection(Document, kw_only=True):
         check_rules(self.expected_products)
 
 
-class Layout(Document, kw_only=True):
+class Layout(Document, frozen=True, kw_only=True):
     """The owners' rules for one release."""
 
     type_: Literal["layout"] = msgspec.field(default="layout", name="_type")

@@ -20,7 +20,7 @@ MAX_LINK_BYTES = 16 << 20
 StepName = Literal["source", "build"]
 
 
-class Sha256(Document, kw_only=True):
+class Sha256(Document, frozen=True, kw_only=True):
     """A digest set with the one digest we use."""
 
     sha256: HexDigest
@@ -29,18 +29,18 @@ class Sha256(Document, kw_only=True):
 Artifacts = Annotated[dict[RelativePath, Sha256], Meta(max_length=100_000)]
 
 
-class ReleaseBinding(Document, kw_only=True):
+class ReleaseBinding(Document, frozen=True, kw_only=True):
     """The release a link belongs to."""
 
     project: Name
     version: Version
 
 
-class NoByproducts(Document, kw_only=True):
+class NoByproducts(Document, frozen=True, kw_only=True):
     """Logs stay on the builder's machine; a link carries none."""
 
 
-class Link(Document, kw_only=True):
+class Link(Document, frozen=True, kw_only=True):
     """One functionary's evidence of one step."""
 
     type_: Literal["link"] = msgspec.field(default="link", name="_type")

@@ -34,7 +34,7 @@ ArchivePath = Annotated[
 WheelName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._+~-]{0,195}\.whl\Z")]
 
 
-class BuilderDefinition(Document, kw_only=True):
+class BuilderDefinition(Document, frozen=True, kw_only=True):
     """`builder.toml`: what an environment should hold."""
 
     name: Name
@@ -47,7 +47,7 @@ class BuilderDefinition(Document, kw_only=True):
     """Build back ends, each pinned to a version."""
 
 
-class LockedPackage(Document, kw_only=True):
+class LockedPackage(Document, frozen=True, kw_only=True):
     """One Debian package file."""
 
     name: DebianName
@@ -58,7 +58,7 @@ class LockedPackage(Document, kw_only=True):
     path: ArchivePath
 
 
-class LockedWheel(Document, kw_only=True):
+class LockedWheel(Document, frozen=True, kw_only=True):
     """One pure Python wheel."""
 
     name: Name
@@ -68,14 +68,14 @@ class LockedWheel(Document, kw_only=True):
     size: Size
 
 
-class RootFileSystem(Document, kw_only=True):
+class RootFileSystem(Document, frozen=True, kw_only=True):
     """The environment's uncompressed tar, as bootstrapped from the locked files."""
 
     sha256: HexDigest
     size: Size
 
 
-class BuilderLock(Document, kw_only=True):
+class BuilderLock(Document, frozen=True, kw_only=True):
     """`builder.lock`: every file of the environment, and what they become."""
 
     format: Literal["relsign/builder-lock/1"] = "relsign/builder-lock/1"

@@ -26,7 +26,7 @@ Days = Annotated[int, Meta(ge=1, le=3660)]
 Dissent = Literal["refuse", "record"]
 
 
-class Thresholds(Document, kw_only=True):
+class Thresholds(Document, frozen=True, kw_only=True):
     """How many distinct people or machines each decision needs."""
 
     owners: Threshold
@@ -40,14 +40,14 @@ class Thresholds(Document, kw_only=True):
             raise ValueError("organisations is larger than builders")
 
 
-class Revocation(Document, kw_only=True):
+class Revocation(Document, frozen=True, kw_only=True):
     """A release the owners took back, by the digest of its statement."""
 
     statement_sha256: HexDigest
     reason: Text
 
 
-class Policy(Document, kw_only=True):
+class Policy(Document, frozen=True, kw_only=True):
     """A whole `release.toml`."""
 
     thresholds: Thresholds

@@ -22,7 +22,7 @@ MAX_PROVENANCE_BYTES = 16 << 20
 BUILD_TYPE = "urn:relsign:build:v1"
 
 
-class ExternalParameters(Document, kw_only=True):
+class ExternalParameters(Document, frozen=True, kw_only=True):
     """What the person who asked for the build chose."""
 
     project: Name
@@ -31,7 +31,7 @@ class ExternalParameters(Document, kw_only=True):
     recipe_sha256: HexDigest
 
 
-class InternalParameters(Document, kw_only=True):
+class InternalParameters(Document, frozen=True, kw_only=True):
     """What the builder fixed: the sandbox profile and the outcome's id."""
 
     profile: Name
@@ -39,14 +39,14 @@ class InternalParameters(Document, kw_only=True):
     fingerprint_sha256: HexDigest
 
 
-class ResolvedDependency(Document, kw_only=True):
+class ResolvedDependency(Document, frozen=True, kw_only=True):
     """One input, by name and digest."""
 
     name: RelativePath
     digest: Sha256
 
 
-class BuildDefinition(Document, kw_only=True):
+class BuildDefinition(Document, frozen=True, kw_only=True):
     """Inputs of the build."""
 
     buildType: Literal["urn:relsign:build:v1"] = "urn:relsign:build:v1"
@@ -55,34 +55,34 @@ class BuildDefinition(Document, kw_only=True):
     resolvedDependencies: Annotated[tuple[ResolvedDependency, ...], Meta(min_length=1)]
 
 
-class BuilderIdentity(Document, kw_only=True):
+class BuilderIdentity(Document, frozen=True, kw_only=True):
     """The builder, by roster name."""
 
     id: Annotated[str, Meta(pattern=r"\Aurn:relsign:builder:[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")]
 
 
-class RunMetadata(Document, kw_only=True):
+class RunMetadata(Document, frozen=True, kw_only=True):
     """When the build ran."""
 
     startedOn: Time
     finishedOn: Time
 
 
-class RunDetails(Document, kw_only=True):
+class RunDetails(Document, frozen=True, kw_only=True):
     """Who ran the build, and when."""
 
     builder: BuilderIdentity
     metadata: RunMetadata
 
 
-class ProvenancePredicate(Document, kw_only=True):
+class ProvenancePredicate(Document, frozen=True, kw_only=True):
     """SLSA's predicate."""
 
     buildDefinition: BuildDefinition
     runDetails: RunDetails
 
 
-class Provenance(Document, kw_only=True):
+class Provenance(Document, frozen=True, kw_only=True):
     """An in-toto Statement v1 with SLSA provenance v1."""
 
     type_: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(

@@ -52,14 +52,14 @@ MAX_COMMANDS = 200
 MAX_ARTIFACTS = 50_000
 
 
-class Project(Document, kw_only=True):
+class Project(Document, frozen=True, kw_only=True):
     """The release this recipe makes."""
 
     name: Name
     version: Version
 
 
-class UpstreamSignature(Document, kw_only=True):
+class UpstreamSignature(Document, frozen=True, kw_only=True):
     """A detached OpenPGP signature of the upstream author over a source file."""
 
     file: FileName
@@ -71,7 +71,7 @@ class UpstreamSignature(Document, kw_only=True):
     """Primary key that must have signed."""
 
 
-class SourceFields(Document, kw_only=True):
+class SourceFields(Document, frozen=True, kw_only=True):
     """What every kind of source says: its folder in the build, and its digest."""
 
     name: Name
@@ -81,7 +81,7 @@ class SourceFields(Document, kw_only=True):
     """Leading path components dropped on unpacking."""
 
 
-class DebianSource(SourceFields, kw_only=True, tag_field="kind", tag="debian-source"):
+class DebianSource(SourceFields, frozen=True, kw_only=True, tag_field="kind", tag="debian-source"):
     """A file of a Debian source package, fetched from the machine's apt sources."""
 
     package: DebianName
@@ -90,7 +90,7 @@ class DebianSource(SourceFields, kw_only=True, tag_field="kind", tag="debian-sou
     signature: UpstreamSignature | None = None
 
 
-class PypiSdist(SourceFields, kw_only=True, tag_field="kind", tag="pypi-sdist"):
+class PypiSdist(SourceFields, frozen=True, kw_only=True, tag_field="kind", tag="pypi-sdist"):
     """A source distribution, fetched from the Python index pip is configured for."""
 
     package: Name
@@ -98,7 +98,7 @@ class PypiSdist(SourceFields, kw_only=True, tag_field="kind", tag="pypi-sdist"):
     file: FileName
 
 
-class Archive(SourceFields, kw_only=True, tag_field="kind", tag="archive"):
+class Archive(SourceFields, frozen=True, kw_only=True, tag_field="kind", tag="archive"):
     """A file at a URL."""
 
     url: Url
@@ -106,7 +106,7 @@ class Archive(SourceFields, kw_only=True, tag_field="kind", tag="archive"):
     signature: UpstreamSignature | None = None
 
 
-class TagSignature(Document, kw_only=True):
+class TagSignature(Document, frozen=True, kw_only=True):
     """A signed git tag that must point at the commit."""
 
     tag: Name
@@ -114,7 +114,7 @@ class TagSignature(Document, kw_only=True):
     fingerprint: OpenPGPFingerprint
 
 
-class Git(SourceFields, kw_only=True, tag_field="kind", tag="git"):
+class Git(SourceFields, frozen=True, kw_only=True, tag_field="kind", tag="git"):
     """A commit; `sha256` is of ``git archive --format=tar COMMIT``."""
 
     url: Annotated[str, Meta(pattern=r"\A(?:https?|ssh|git|file)://[\x21-\x7e]{1,1000}\Z")]
@@ -131,7 +131,7 @@ class Git(SourceFields, kw_only=True, tag_field="kind", tag="git"):
 Source = DebianSource | PypiSdist | Archive | Git
 
 
-class Artifact(Document, kw_only=True):
+class Artifact(Document, frozen=True, kw_only=True):
     """A file the commands leave behind, published under its last path component."""
 
     path: RelativePath
@@ -144,7 +144,7 @@ class Artifact(Document, kw_only=True):
         return self.path.rsplit("/", 1)[-1]
 
 
-class Pack(Document, kw_only=True):
+class Pack(Document, frozen=True, kw_only=True):
     """A folder packed by relsign into a deterministic ``.tar.gz`` artifact."""
 
     directory: RelativePath
@@ -152,7 +152,7 @@ class Pack(Document, kw_only=True):
     expect_sha256: HexDigest | None = None
 
 
-class Target(Document, kw_only=True):
+class Target(Document, frozen=True, kw_only=True):
     """One build: an environment, commands, and the artifacts they must leave."""
 
     name: Name
@@ -183,7 +183,7 @@ class Target(Document, kw_only=True):
         return tuple(a.name for a in self.artifact) + tuple(p.name for p in self.pack)
 
 
-class Recipe(Document, kw_only=True):
+class Recipe(Document, frozen=True, kw_only=True):
     """A whole `relsign.toml`."""
 
     project: Project

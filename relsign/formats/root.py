@@ -18,7 +18,7 @@ from relsign.formats.recipe import refuse_repeats
 from relsign.formats.roster import MAX_MEMBERS, Member
 
 
-class Root(Document, kw_only=True):
+class Root(Document, frozen=True, kw_only=True):
     """A project's trust root."""
 
     format: Literal["relsign/root/1"] = "relsign/root/1"

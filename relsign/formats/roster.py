@@ -18,19 +18,19 @@ Role = Literal["builder", "signer", "owner"]
 MAX_MEMBERS = 256
 
 
-class Ed25519Key(Document, kw_only=True, tag_field="kind", tag="ed25519"):
+class Ed25519Key(Document, frozen=True, kw_only=True, tag_field="kind", tag="ed25519"):
     """A raw Ed25519 public key, as 64 hexadecimal digits."""
 
     public: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-class OpenPGPKey(Document, kw_only=True, tag_field="kind", tag="openpgp"):
+class OpenPGPKey(Document, frozen=True, kw_only=True, tag_field="kind", tag="openpgp"):
     """An OpenPGP certificate, binary, as base64."""
 
     certificate: Annotated[Base64, Meta(min_length=40, max_length=100_000)]
 
 
-class Member(Document, kw_only=True):
+class Member(Document, frozen=True, kw_only=True):
     """One key, who operates it, and what it may do."""
 
     name: Name
@@ -45,7 +45,7 @@ class Member(Document, kw_only=True):
         refuse_repeats("role", self.roles)
 
 
-class Roster(Document, kw_only=True):
+class Roster(Document, frozen=True, kw_only=True):
     """A whole `roster.toml`."""
 
     member: Annotated[tuple[Member, ...], Meta(max_length=MAX_MEMBERS)] = ()

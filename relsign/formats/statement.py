@@ -30,28 +30,28 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 RELEASE_PREDICATE = "urn:relsign:release:v1"
 
 
-class Subject(Document, kw_only=True):
+class Subject(Document, frozen=True, kw_only=True):
     """One artifact."""
 
     name: FileName
     digest: Sha256
 
 
-class FingerprintId(Document, kw_only=True):
+class FingerprintId(Document, frozen=True, kw_only=True):
     """A target's fingerprint, by its id."""
 
     target: Name
     sha256: HexDigest
 
 
-class PreviousRelease(Document, kw_only=True):
+class PreviousRelease(Document, frozen=True, kw_only=True):
     """The release this one follows, by the digest of its statement."""
 
     version: Version
     statement_sha256: HexDigest
 
 
-class ReleasePredicate(Document, kw_only=True):
+class ReleasePredicate(Document, frozen=True, kw_only=True):
     """What the signers say about the subjects."""
 
     project: Name
@@ -72,7 +72,7 @@ class ReleasePredicate(Document, kw_only=True):
             raise ValueError("released_at is not whole seconds in UTC")
 
 
-class Statement(Document, kw_only=True):
+class Statement(Document, frozen=True, kw_only=True):
     """A release, as signed."""
 
     type_: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(

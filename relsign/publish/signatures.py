@@ -100,7 +100,7 @@ def public_key_files(parties: tuple[Party, ...]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for party in parties:
         if isinstance(party.key, OpenPGPPublic):
-            certificate = armor(party.key.certificate.data, "PUBLIC KEY BLOCK")
+            certificate = armor(party.key.data, "PUBLIC KEY BLOCK")
             files[f"{party.name}.asc"] = certificate
         else:
             files[f"{party.name}.pem"] = ed25519_pem(party.key.raw)

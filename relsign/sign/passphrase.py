@@ -6,7 +6,6 @@ Both of those can be read by other processes and end up in logs and histories.
 from __future__ import annotations
 
 import os
-import sys
 
 import click
 
@@ -14,6 +13,7 @@ from relsign.errors import InputError
 
 MAX_PASSPHRASE_BYTES = 1_024
 _CONTROL_BELOW = 0x20
+_STDIN = 0
 
 
 def read_passphrase(prompt: str, *, descriptor: int | None = None, twice: bool = False) -> bytes:
@@ -26,7 +26,7 @@ def read_passphrase(prompt: str, *, descriptor: int | None = None, twice: bool =
     """
     if descriptor is not None:
         line = _first_line(descriptor)
-    elif sys.stdin.isatty():
+    elif os.isatty(_STDIN):
         line = _ask(prompt, twice=twice)
     else:
         raise InputError(

@@ -44,9 +44,7 @@ def compile_policy(workspace: Workspace, profile: str, now: datetime) -> Compile
     present = _present_layout(workspace)
     layout_change: Change = "unchanged"
     if present is None or present.payload != layout.to_bytes():
-        envelope = Envelope(
-            payload=layout.to_bytes(), payload_type=INTOTO_PAYLOAD, signatures=()
-        )
+        envelope = Envelope(payload=layout.to_bytes(), payload_type=INTOTO_PAYLOAD, signatures=())
         make_folder(workspace.release().folder)
         write_whole(workspace.release().layout_file, envelope.to_bytes())
         layout_change = "written"

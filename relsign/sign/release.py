@@ -73,9 +73,7 @@ def prepare_request(
     artifact is on this disk with its digest.  Raises NotEnoughError or
     VerificationError, and signs nothing.
     """
-    evidence = {
-        folder.name: release.evidence_of(folder) for folder in release.build_folders()
-    }
+    evidence = {folder.name: release.evidence_of(folder) for folder in release.build_folders()}
     build = agreed_build(root, release.project, release.version, evidence, now)  # (1)
     layout_data = _layout_bytes(release)
     layout_payload = parse_envelope(layout_data, LAYOUT_FILE).payload
@@ -141,8 +139,8 @@ def sign_layout(release: ReleaseFolder, party: Party, sign: Sign, now: datetime)
     add_signature(release.layout_file, seal(payload, party, sign), party, now)
 
 
-def add_signature(path: Path, signed: Envelope, party: Party, now: datetime) -> None:
-    """Merge one party's signed envelope into the one on disk.
+def add_signature(path: Path, signed: Envelope, party: Party, now: datetime) -> bool:
+    """Merge one party's signed envelope into the one on disk; say whether that changed it.
 
     A good signature the party made before is kept, so that signing twice changes
     nothing.  Raises InputError when the file holds another payload.
@@ -155,12 +153,13 @@ def add_signature(path: Path, signed: Envelope, party: Party, now: datetime) -> 
             if present.payload != signed.payload:
                 raise InputError("holds another document now", where=os.fspath(path))
             if _has_good_signature(present, party, now):
-                return
+                return False
             kept = tuple(s for s in present.signatures if s.keyid != party.keyid)
             envelope = Envelope(
                 payload=present.payload, payload_type=INTOTO_PAYLOAD, signatures=kept
             ).with_signatures(signed.signatures)
         write_whole(path, envelope.to_bytes())
+    return True
 
 
 def _has_good_signature(envelope: Envelope, party: Party, now: datetime) -> bool:

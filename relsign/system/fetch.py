@@ -17,6 +17,7 @@ import ssl
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -118,9 +119,7 @@ def _open(url: str, limits: FetchLimits) -> urllib3.BaseHTTPResponse:
         target = urljoin(current, response.headers.get("Location", ""))
         response.release_conn()
         if current.startswith("https:") and not target.startswith("https:"):
-            raise HostError(
-                "redirect leaves https", where=redacted(current), got=redacted(target)
-            )
+            raise HostError("redirect leaves https", where=redacted(current), got=redacted(target))
         current = target
     raise HostError("too many redirects", where=redacted(url), expected=f"{limits.redirects}")
 
@@ -190,7 +189,7 @@ def certificates() -> ssl.SSLContext:
     """
     bundle = next((os.environ[v] for v in CERTIFICATE_VARIABLES if os.environ.get(v)), None)
     try:
-        if bundle and os.path.isdir(bundle):
+        if bundle and Path(bundle).is_dir():
             return ssl.create_default_context(capath=bundle)
         return ssl.create_default_context(cafile=bundle)
     except OSError as error:

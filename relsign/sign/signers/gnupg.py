@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ _LOCK_SECONDS = 60
 _MAX_SOCKET_FOLDER_BYTES = 86
 """A socket's path has at most 107 bytes; the agent's longest name takes 21 of them."""
 _SHA512 = "10"
+_FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 _OPTIONS = ["--no-options", "--no-auto-key-retrieve", "--no-auto-key-locate"]
 
 
@@ -116,17 +118,25 @@ def load_gnupg_signer(home: Path, fingerprint: str, passphrase: bytes) -> GnupgS
     Raises InputError if the home folder is open to others, has no such key, or the
     certificate is not acceptable.  The passphrase is tried at the first signature.
     """
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise InputError(
+            "not a fingerprint",
+            where=os.fspath(home),
+            expected="40 hexadecimal digits",
+            got=ascii(fingerprint[:64]),
+            hint="see `gpg --list-keys`",
+        )
     with _session(home) as gpg:
         data: bytes = gpg.export_keys(fingerprint, armor=False, minimal=True)
     if not data:
-        raise InputError("no such key", where=os.fspath(home), expected=fingerprint[:64])
+        raise InputError("no such key", where=os.fspath(home), expected=fingerprint)
     certificate = parse_certificate(data, fingerprint)
     if certificate.fingerprint != fingerprint.upper():
         raise InputError(
-            "not the whole fingerprint of a primary key",
+            "not the fingerprint of a primary key",
             where=os.fspath(home),
             expected=certificate.fingerprint,
-            got=fingerprint[:64],
+            got=fingerprint,
         )
     return GnupgSigner(PublicIdentity("openpgp", data), certificate, home, _text(passphrase))
 

@@ -1,0 +1,74 @@
+"""`relsign doctor`: can this machine do what the commands need?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+from relsign.cli.options import keys_option, store_option
+from relsign.cli.show import human_size
+from relsign.errors import HostError
+from relsign.system.clock import now_utc
+from relsign.system.process import PATH as SYSTEM_PATH
+
+PROGRAMS = (
+    ("mmdebstrap", "mmdebstrap", "bootstraps environments"),
+    ("apt-ftparchive", "apt-utils", "indexes locked packages"),
+    ("unshare", "util-linux", "cuts the network off"),
+    ("gpg", "gnupg", "OpenPGP signers and upstream signatures"),
+    ("git", "git", "git sources"),
+)
+MIN_FREE_BYTES = 4 << 30
+
+
+@click.command(short_help="Engine, programs, disk, clock and keys on one screen.")
+@store_option
+@keys_option
+def doctor(store: Path, keys: Path) -> int:
+    """Check that this machine can build and sign. `relsign verify` needs none of it.
+
+    Exit code 0 when everything is there, 5 when something is missing; each line that
+    is not good says what to do.
+    """
+    lines = [_engine(), *map(_program, PROGRAMS), _disk(store), _keys(keys)]
+    for good, text in lines:
+        click.echo(f"  {'✓' if good else '✗'} {text}")
+    click.echo(f"  - clock     {now_utc().isoformat()} (compare it with your own)")
+    return 0 if all(good for good, _ in lines) else HostError.exit_code
+
+
+def _engine() -> tuple[bool, str]:
+    from relsign.build.engine import connect  # noqa: PLC0415 - costs 110 ms
+
+    try:
+        with connect(os.environ) as engine:
+            info = engine.describe()
+            return True, f"engine    {info.name} {info.version} at {info.url}"
+    except HostError as error:
+        return False, f"engine    {error}; {error.hint}"
+
+
+def _program(row: tuple[str, str, str]) -> tuple[bool, str]:
+    name, package, purpose = row
+    if shutil.which(name, path=SYSTEM_PATH):
+        return True, f"{name:<10}{purpose}"
+    return False, f"{name:<10}missing: apt-get install {package} ({purpose})"
+
+
+def _disk(store: Path) -> tuple[bool, str]:
+    folder = next(p for p in (store, *store.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    good = free >= MIN_FREE_BYTES
+    return good, f"disk      {human_size(free)} free for the store" + ("" if good else ": too little")
+
+
+def _keys(keys: Path) -> tuple[bool, str]:
+    if not keys.exists():
+        return True, "keys      none on this machine; `relsign key new NAME` makes one"
+    if keys.stat().st_mode & 0o077:
+        return False, f"keys      open to other users: chmod 700 {keys}"
+    names = sorted(path.parent.name for path in keys.glob("*/member.toml"))
+    return True, f"keys      {', '.join(names) or 'none'}"

@@ -1,0 +1,27 @@
+"""Fetching with progress, for the two commands that fetch."""
+
+from __future__ import annotations
+
+from relsign.build.environment import fetch_environment, missing_files
+from relsign.build.sources import FetchedSource, SourceContext, fetch_sources
+from relsign.build.store import Store
+from relsign.cli.progress import fetching
+from relsign.cli.show import talk
+from relsign.system.workspace import Workspace
+
+
+def fetch_inputs(
+    workspace: Workspace, store: Store, mirrors: tuple[str, ...] = ()
+) -> tuple[FetchedSource, ...]:
+    """Bring sources and locked packages of the recipe into the store, each verified."""
+    recipe = workspace.recipe()
+    for name in sorted({target.builder for target in recipe.target}):
+        lock = workspace.lock(name)
+        missing = missing_files(lock, store)
+        if missing:
+            talk(f"  fetching {len(missing)} files of environment {name}")
+        with fetching(f"environment {name}") as progress:
+            fetch_environment(lock, store, mirrors, progress)
+    context = SourceContext(workspace.folder, mirrors=mirrors)
+    with fetching("sources") as progress:
+        return fetch_sources(recipe, store, context, progress)

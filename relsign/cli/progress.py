@@ -1,0 +1,67 @@
+"""Progress on stderr: live on a terminal, one line per step elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from relsign.build.run import BuildEvent
+from relsign.build.target import Listener
+from relsign.cli.show import talk
+from relsign.formats.canonical import shorten
+
+STAGES = {
+    "start": "starting the container",
+    "sources": "unpacking sources",
+    "command": "running",
+    "pack": "packing",
+    "collect": "collecting",
+    "done": "done",
+}
+
+
+@contextmanager
+def fetching(words: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show bytes fetched while the block runs; only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - costs 40 ms
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+
+    columns = (TextColumn(words), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(words, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildTalk:
+    """Tells of one target's build, and keeps its log."""
+
+    target: str
+    log: BinaryIO
+    show_log: bool
+
+    def listener(self) -> Listener:
+        """Return the callbacks the build calls."""
+        return Listener(self._event, self._log, self._bootstrap)
+
+    def _event(self, event: BuildEvent) -> None:
+        if event.stage == "done":
+            return
+        count = f" {event.number}/{event.of}" if event.of > 1 else ""
+        words = f": {shorten(event.words, 60)}" if event.words else ""
+        talk(f"  ● {self.target}  {STAGES[event.stage]}{count}{words}")
+
+    def _log(self, chunk: bytes) -> None:
+        self.log.write(chunk)
+        if self.show_log:
+            text = chunk.decode("utf-8", "replace")
+            sys.stderr.write("".join(c if c.isprintable() or c in "\n\t" else "?" for c in text))
+
+    def _bootstrap(self, builder: str) -> None:
+        talk(f"  ● {builder}  bootstrapping the environment from its lock (about 20 s)")

@@ -1,0 +1,109 @@
+"""Where a release stands: who built, who signed, what is next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from relsign.crypto.signatures import verify_envelope
+from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES
+from relsign.formats.envelope import parse_envelope
+from relsign.formats.link import ReleaseBinding
+from relsign.sign.release import read_statement
+from relsign.sign.statement import agreed_build
+from relsign.system.files import read_bounded
+from relsign.system.workspace import ReleaseFolder
+from relsign.verify.agreement import read_reports
+from relsign.verify.matrix import Matrix, agreement_matrix
+from relsign.verify.root import TrustedRoot
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One decision: how many of how many, who, and whether it is met."""
+
+    name: str
+    have: tuple[str, ...]
+    need: int
+    problem: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """Say whether enough people took part and nothing contradicts."""
+        return not self.problem and len(self.have) >= self.need
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole picture of a release in the making."""
+
+    matrix: Matrix
+    ignored: tuple[str, ...]
+    stages: tuple[Stage, ...]
+
+    @property
+    def next_command(self) -> str:
+        """Return the command that brings the release on."""
+        commands = ("relsign build --as NAME", "relsign policy sign --as NAME",
+                    "relsign sign --as NAME")  # fmt: skip
+        for stage, command in zip(self.stages, commands, strict=True):
+            if not stage.is_met:
+                return command
+        return "relsign publish --to DIR"
+
+
+def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Status:
+    """Return where a release stands; what is malformed is reported, never raised."""
+    evidence = {folder.name: release.evidence_of(folder) for folder in release.build_folders()}
+    links = {
+        name: data
+        for files in evidence.values()
+        for name, data in files.items()
+        if name.endswith(".link")
+    }
+    binding = ReleaseBinding(project=release.project, version=release.version)
+    reports = read_reports(links, root.having("builder"), binding, now)
+    matrix = agreement_matrix(reports)
+    thresholds = root.root.thresholds
+    builders, problem = matrix.builders, ""
+    try:
+        agreed = agreed_build(root, release.project, release.version, evidence, now)
+        builders = tuple(party.name for party in agreed.agreement.builders)
+    except NotEnoughError:
+        pass
+    except (VerificationError, InputError) as error:
+        problem = error.what
+    return Status(
+        matrix=matrix,
+        ignored=reports.ignored,
+        stages=(
+            Stage("builders", builders, thresholds.builders, problem),
+            _owners(release, root, now),
+            _signers(release, root, now),
+        ),
+    )
+
+
+def _owners(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Stage:
+    need = root.root.thresholds.owners
+    try:
+        envelope = parse_envelope(read_bounded(release.layout_file, MAX_BUNDLE_BYTES), LAYOUT_FILE)
+    except NotEnoughError:
+        return Stage("owners", (), need)
+    except InputError as error:
+        return Stage("owners", (), need, str(error))
+    report = verify_envelope(envelope, root.having("owner"), now)
+    return Stage("owners", tuple(p.name for p in report.valid), need, "; ".join(report.bad))
+
+
+def _signers(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Stage:
+    need = root.root.thresholds.signers
+    try:
+        envelope = read_statement(release)
+    except InputError as error:
+        return Stage("signers", (), need, str(error))
+    if envelope is None:
+        return Stage("signers", (), need)
+    report = verify_envelope(envelope, root.having("signer"), now)
+    return Stage("signers", tuple(p.name for p in report.valid), need, "; ".join(report.bad))

@@ -1,0 +1,397 @@
+"""Builds in real containers: what they see, what they may leave, what is left of them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from relsign.build.engine import Engine
+from relsign.build.leftovers import (
+    OWNER_LABEL,
+    list_containers,
+    list_volumes,
+    parse_owner,
+    remove_leftovers,
+    this_process,
+)
+from relsign.build.profile import load_profile
+from relsign.build.run import LogTail
+from relsign.errors import HostError, InputError
+from tests.build.room import Room, make_target
+
+pytestmark = pytest.mark.engine
+
+CANARY = "canary-5b1c7e0d"
+
+
+def left_behind(engine: Engine) -> int:
+    """Count what this process's builds left in the engine."""
+    mine = this_process().to_label()
+    objects = [*list_containers(engine), *list_volumes(engine)]
+    return sum((thing.labels or {}).get(OWNER_LABEL) == mine for thing in objects)
+
+
+# --- what comes out ----------------------------------------------------------------------------
+
+
+def test_an_artifact_comes_out_hashed_with_its_mode(room: Room) -> None:
+    commands = ("cp in.txt plain", "cp in.txt tool; chmod 700 tool", "chmod 600 plain")
+    built = room.build(make_target(*commands, artifacts=("plain", "tool")), {"in.txt": b"hello\n"})
+    assert [(f.name, f.mode, f.size) for f in built.files] == [
+        ("plain", "0644", 6),
+        ("tool", "0755", 6),
+    ]
+    for file in built.files:
+        assert file.sha256 == hashlib.sha256(file.path.read_bytes()).hexdigest()
+        assert f"{file.path.stat().st_mode & 0o7777:04o}" == file.mode
+    assert [event.stage for event in room.events] == [
+        "start", "sources", "command", "command", "command", "collect", "collect", "done",
+    ]  # fmt: skip
+
+
+def test_same_bytes_whatever_the_host(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = (
+        "umask; id; env | sort; date -d @0; uname -n; nproc; getconf _NPROCESSORS_CONF; pwd;"
+        "ls -U src* .. | head; cat /proc/meminfo /proc/uptime /proc/loadavg /proc/cpuinfo;"
+        "cat /proc/self/personality /proc/self/limits /etc/hosts /etc/resolv.conf;"
+        "cat /proc/sys/kernel/domainname /proc/version /proc/stat; ls -A /sys/class /sys/block"
+    )
+    commands = (f"({probe}) > seen", "mkdir -p d; cp * d 2>/dev/null || true; touch d/new")
+    wanted = make_target(*commands, artifacts=("seen",), packs=("d",))
+    files = {name: name.encode() for name in ("z", "a", "m")}
+    found = []
+    for cpu, umask, zone in ((0, 0o022, "UTC"), (os.cpu_count() or 1, 0o077, "Asia/Tokyo")):
+        monkeypatch.setenv("TZ", zone)
+        monkeypatch.setenv("LC_ALL", "C" if umask else "POSIX")
+        before = os.umask(umask)
+        try:
+            built = room.build(wanted, files, cpu=cpu - 1 if cpu else 0)
+        finally:
+            os.umask(before)
+        found.append([(file.name, file.sha256, file.mode) for file in built.files])
+    assert found[0] == found[1]
+
+
+def test_a_pack_is_sorted_and_ownerless(room: Room) -> None:
+    commands = ("mkdir -p out/d/sub", "touch out/d/b out/d/a out/d/sub/c", "chmod 777 out/d/a")
+    (file,) = room.build(make_target(*commands, packs=("out/d",))).files
+    data = file.path.read_bytes()
+    # Flags 0: no name and no time in gzip's header.
+    assert data[3] == 0
+    assert data[4:8] == bytes(4)
+    (room.folder / "x.tar").write_bytes(gzip.decompress(data))
+    with tarfile.open(room.folder / "x.tar") as tar:
+        members = tar.getmembers()
+    assert [m.name for m in members] == ["d", "d/a", "d/b", "d/sub", "d/sub/c"]
+    assert {(m.uid, m.gid, m.uname, m.mtime) for m in members} == {(0, 0, "", 1_700_000_000)}
+    assert members[1].mode == 0o755
+
+
+def test_hostile_names_are_data(room: Room) -> None:
+    command = "printf '%s' \"$HOME ; \\$(id) `printf x`\" > a; printf '%s\\n' '$(touch /build/no)'"
+    built = room.build(make_target(command, artifacts=("a",)))
+    assert built.files[0].path.read_bytes() == b"/build/.home ; $(id) x"
+    assert room.log == b"$(touch /build/no)\n"
+
+
+# --- what a build sees -------------------------------------------------------------------------
+
+
+def test_no_network_but_loopback(room: Room) -> None:
+    lines = room.say("cat /proc/net/dev").splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in lines] == ["lo"]
+
+
+def test_no_rights(room: Room) -> None:
+    said = room.say("cat /proc/self/status")
+    status = dict(line.split(":\t", 1) for line in said.splitlines() if ":\t" in line)
+    assert status["Uid"] == "1000\t1000\t1000\t1000"
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[kind], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "touch /usr/bin/x",
+        "mknod dev c 1 3",
+        "cat /proc/kcore",
+        "echo 1 > /proc/sys/kernel/hostname",
+        "ls /dev/kmsg",
+        "ls /var/run/docker.sock",
+    ],
+)
+def test_what_is_not_allowed_fails(room: Room, command: str) -> None:
+    with pytest.raises(InputError, match="command failed"):
+        room.build(make_target(f"{command}; false", artifacts=("a",)))
+    assert (
+        room.say(f"({command}) 2>/dev/null && test -s /proc/kcore && echo yes || echo no") == "no\n"
+    )
+
+
+def test_address_randomisation_is_off(room: Room) -> None:
+    first, second = (room.say("cat /proc/self/maps | grep stack") for _ in range(2))
+    assert first == second
+
+
+def test_limits_are_the_profiles(room: Room) -> None:
+    said = room.say("cat /proc/self/limits")
+    assert "Max open files            1024                 1024" in said
+    assert "Max stack size            8388608              8388608" in said
+    assert "Max core file size        0                    0" in said
+
+
+def test_no_epoch_no_variable(room: Room) -> None:
+    unset = msgspec.structs.replace(
+        make_target("env > e; ! grep SOURCE_DATE_EPOCH e", artifacts=("e",)),
+        source_date_epoch="unset",
+    )
+    assert b"SOURCE_DATE_EPOCH" not in room.build(unset).files[0].path.read_bytes()
+    assert "SOURCE_DATE_EPOCH=1700000000\n" in room.say("env")
+
+
+def test_a_secret_of_the_caller_reaches_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = room.folder / "docker"
+    configuration.mkdir(parents=True)
+    (configuration / "config.json").write_text(
+        f'{{"proxies": {{"default": {{"httpProxy": "http://{CANARY}:1"}}}}}}'
+    )
+    monkeypatch.setenv("DOCKER_CONFIG", str(configuration))
+    monkeypatch.setenv("SECRET_TOKEN", CANARY)
+    monkeypatch.setenv("http_proxy", f"http://{CANARY}:1")
+    everything = "env; for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ || true; done"
+    built = room.build(make_target(f"({everything}) > all 2>&1; cat all", artifacts=("all",)))
+    said = bytes(room.log) + built.files[0].path.read_bytes()
+    assert b"PYTHONHASHSEED=0" in said
+    assert CANARY.encode() not in said
+    assert CANARY not in repr(room.events)
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("ln -s /etc/passwd bad", "a symbolic link"),
+        ("ln -s . bad", "a symbolic link"),
+        ("mkdir bad; touch bad/file", "a folder"),
+        ("mkfifo bad", "a fifo"),
+    ],
+)
+def test_only_regular_files_come_out(room: Room, command: str, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        room.build(make_target("touch good", command, artifacts=("good", "bad")))
+    assert caught.value.where == "/build/src/bad"
+    assert caught.value.hint
+    assert list(room.output.iterdir()) == []
+    assert left_behind(room.engine) == 0
+
+
+def test_a_missing_artifact_is_named_with_what_is_there(room: Room) -> None:
+    with pytest.raises(InputError, match="artifact was not made") as caught:
+        room.build(
+            make_target("touch 'other file' \"$(printf 'a\\033[2Jb')\"", artifacts=("wanted",))
+        )
+    assert caught.value.where == "/build/src/wanted"
+    assert "other file" in caught.value.hint
+    assert "\x1b" not in caught.value.hint
+
+
+def test_a_missing_folder_is_said_to_be_missing(room: Room) -> None:
+    with pytest.raises(InputError, match="artifact was not made") as caught:
+        room.build(make_target("true", artifacts=("no/where/x",)))
+    assert caught.value.hint == "no such folder"
+
+
+def test_an_artifact_that_claims_too_much_is_refused_unread(room: Room) -> None:
+    # A sparse file: it takes no space in the container and would fill the disk here.
+    with pytest.raises(InputError, match="too large"):
+        room.build(make_target("truncate -s 100G big", artifacts=("big",)))
+    assert list(room.output.iterdir()) == []
+
+
+def test_a_failing_command_stops_the_build(room: Room) -> None:
+    commands = ("echo one", "printf 'bad \\033[31m\\n' >&2; exit 3", "echo never")
+    with pytest.raises(InputError) as caught:
+        room.build(make_target(*commands, artifacts=("a",)))
+    assert str(caught.value) == (
+        "t: command 2 of 3: command failed (expected exit code 0, got exit code 3)"
+    )
+    assert caught.value.hint == "the log ends:\n  bad \\x1b[31m"
+    assert room.log == b"one\nbad \x1b[31m\n"
+    assert left_behind(room.engine) == 0
+
+
+@pytest.mark.parametrize("command", ["echo $unset_name", "false; true", "sh -c 'kill -9 $$'"])
+def test_commands_are_strict(room: Room, command: str) -> None:
+    with pytest.raises(InputError, match="command failed"):
+        room.build(make_target(command, artifacts=("a",)))
+
+
+def test_the_log_tail_is_short(room: Room) -> None:
+    with pytest.raises(InputError) as caught:
+        room.build(make_target("i=0; while [ $i -lt 99 ]; do echo line $i; i=$((i+1)); done; false",
+                          artifacts=("a",)))  # fmt: skip
+    assert caught.value.hint.splitlines()[1:] == [f"  line {i}" for i in range(79, 99)]
+
+
+def test_a_missing_start_folder_is_explained(room: Room) -> None:
+    with pytest.raises(InputError, match="exit code 126") as caught:
+        room.build(make_target("cd ..; rm -rf src", "true", artifacts=("a",)))
+    assert "can't cd" in caught.value.hint
+
+
+def test_running_out_of_memory_is_said(room: Room) -> None:
+    with pytest.raises(InputError, match="ran out of memory"):
+        # A pipe hides the exit code of what was killed, as make does.
+        room.build(make_target("dd if=/dev/zero of=/dev/null bs=5G iflag=fullblock | cat; exit 2",
+                               artifacts=("a",)))  # fmt: skip
+
+
+def test_a_full_build_folder_is_said(room: Room) -> None:
+    with pytest.raises(InputError, match="build folder is full"):
+        room.build(make_target("dd if=/dev/zero of=f bs=1M count=4000", artifacts=("a",)))
+
+
+def test_a_process_left_running_does_not_hold_the_build(room: Room) -> None:
+    started = time.monotonic()
+    room.build(make_target("sleep 500 & echo started; touch a", artifacts=("a",)))
+    assert time.monotonic() - started < 60
+    assert room.log == b"started\n"
+
+
+def test_an_output_that_is_there_is_not_overwritten(room: Room) -> None:
+    (room.folder / "1").mkdir(parents=True)
+    (room.folder / "1" / "a").write_bytes(b"old")
+    with pytest.raises(InputError, match="already there"):
+        room.build(make_target("touch a", artifacts=("a",)))
+    assert (room.folder / "1" / "a").read_bytes() == b"old"
+
+
+def test_a_cpu_the_machine_lacks(room: Room) -> None:
+    with pytest.raises(HostError) as caught:
+        room.build(make_target("touch a", artifacts=("a",)), cpu=9999)
+    assert caught.value.hint == "choose a CPU the machine has"
+    assert left_behind(room.engine) == 0
+
+
+# --- what is left ------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_after_success(room: Room) -> None:
+    room.say("true")
+    assert left_behind(room.engine) == 0
+
+
+def test_a_failing_callback_leaves_nothing(room: Room) -> None:
+    class Broken(list[object]):
+        def append(self, _: object) -> None:
+            raise OSError(28, "No space left on device")
+
+    room.events = Broken()  # type: ignore[assignment]
+    with pytest.raises(OSError, match="No space"):
+        room.build(make_target("touch a", artifacts=("a",)))
+    assert left_behind(room.engine) == 0
+
+
+@pytest.fixture
+def endless(room: Room) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a build in a process of its own and wait for its first command."""
+    script = Path(__file__).with_name("endless_build.py")
+    environment = {**os.environ, "DOCKER_HOST": room.engine.url}
+    environment["PYTHONPATH"] = str(script.parent.parent.parent)
+    command = [sys.executable, script, room.image, room.cache, room.folder / "endless"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"it runs\n"
+            yield process
+        finally:
+            process.kill()
+    remove_leftovers(room.engine)
+
+
+def objects_of(engine: Engine, pid: int) -> int:
+    """Count what builds of a process left in the engine."""
+    labels = [thing.labels or {} for thing in [*list_containers(engine), *list_volumes(engine)]]
+    owners = [parse_owner(label.get(OWNER_LABEL, "")) for label in labels]
+    return sum(owner is not None and owner.pid == str(pid) for owner in owners)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_removes_everything(
+    room: Room, endless: subprocess.Popen[bytes], number: signal.Signals
+) -> None:
+    assert objects_of(room.engine, endless.pid) == 2
+    endless.send_signal(number)
+    assert endless.wait(60) != 0
+    assert objects_of(room.engine, endless.pid) == 0
+
+
+def test_the_next_build_removes_what_a_killed_one_left(
+    room: Room, endless: subprocess.Popen[bytes]
+) -> None:
+    room.say("true")
+    # Its owner runs: not ours to touch.
+    assert objects_of(room.engine, endless.pid) == 2
+    endless.kill()
+    endless.wait(60)
+    assert objects_of(room.engine, endless.pid) == 2
+    room.say("true")
+    assert objects_of(room.engine, endless.pid) == 0
+
+
+def test_a_container_that_is_stopped_from_outside(room: Room) -> None:
+    def stop(chunk: bytes) -> None:
+        if b"go" in chunk:
+            for thing in list_containers(room.engine):
+                if (thing.labels or {}).get(OWNER_LABEL) == this_process().to_label():
+                    room.engine.tell("POST", f"/containers/{thing.identity}/kill")
+
+    class Log(bytearray):
+        def extend(self, chunk: object) -> None:
+            assert isinstance(chunk, bytes)
+            stop(chunk)
+
+    room.log = Log()
+    with pytest.raises(HostError, match="was stopped"):
+        room.build(make_target("echo go; sleep 100", artifacts=("a",)))
+    assert left_behind(room.engine) == 0
+
+
+# --- without an engine -------------------------------------------------------------------------
+
+
+def test_the_tail_of_a_log_is_bounded_and_harmless() -> None:
+    kept = bytearray()
+    tail = LogTail(kept.extend)
+    for _ in range(1000):
+        tail.write(b"\xff\x00\x1b]0;x\x07" * 100)
+    tail.write(b"\nlast")
+    assert len(kept) == 1000 * 800 + 5
+    first, last = tail.lines()
+    assert last == "last"
+    assert first.isprintable()
+    assert len(first) <= 200
+
+
+def test_the_profile_of_these_tests_is_the_default() -> None:
+    assert load_profile().name == "hardened-1"
