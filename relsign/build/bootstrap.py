@@ -152,7 +152,7 @@ def _run(lock: BuilderLock, folder: Path, destination: Path) -> None:
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
         # apt drops to an unprivileged user where the folders let it, and hands some of
         # them to that user's number on this machine; its traces go with our hook instead.
-        *("--aptopt=APT::Sandbox::User \"root\"", "--skip=cleanup/apt"),
+        *('--aptopt=APT::Sandbox::User "root"', "--skip=cleanup/apt"),
         f"--customize-hook={folder}/customize",
         *("", destination, f"deb [trusted=yes] copy://{folder}/packages ./"),
     ]

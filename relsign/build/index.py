@@ -10,6 +10,7 @@ The index is not trusted once a document gives a digest.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
@@ -20,8 +21,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-import requests
-from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple
+from pypi_simple import (
+    PYPI_SIMPLE_ENDPOINT,
+    NoSuchProjectError,
+    PyPISimple,
+    UnsupportedRepoVersionError,
+)
 
 from relsign.build.mirrors import last_words
 from relsign.build.store import Store
@@ -31,7 +36,7 @@ from relsign.formats.names import Digest
 from relsign.formats.recipe import PypiSdist
 from relsign.system.fetch import network_environment, redacted
 from relsign.system.files import hash_file
-from relsign.system.process import run_program
+from relsign.system.process import require_program, run_program
 
 PIP_VARIABLES = (
     "HOME",
@@ -115,7 +120,8 @@ def find_sdist(source: PypiSdist, index: str) -> IndexFile:
             page = client.get_project_page(source.package, timeout=PAGE_SECONDS)
     except NoSuchProjectError as error:
         raise InputError("the index has no such project", got=source.package) from error
-    except requests.RequestException as error:
+    except (OSError, ValueError, UnsupportedRepoVersionError) as error:
+        # The library's network errors are OSErrors, its odd pages ValueErrors.
         raise HostError(
             "the index does not answer",
             where=redacted(index),
@@ -212,8 +218,7 @@ def locked_wheel(wheel: ResolvedWheel, store: Store) -> LockedWheel:
 def _pip(*words: str, check: bool = True, what: str = "pip failed") -> str:
     environment = network_environment()
     environment |= {name: os.environ[name] for name in PIP_VARIABLES if name in os.environ}
-    # -I: neither the current folder nor PYTHON* variables may plant a module.
-    command = [sys.executable, "-I", "-m", "pip", *words]
+    command = [*_pip_program(), *words]
     result = run_program(command, environment=environment, timeout_seconds=PIP_SECONDS)
     if result.returncode and check:
         lines = result.stderr.replace(b"ERROR: ", b"E:")
@@ -221,3 +226,11 @@ def _pip(*words: str, check: bool = True, what: str = "pip failed") -> str:
             what, got=last_words(lines), hint="check the network, and that pip is installed"
         )
     return result.stdout.decode("utf-8", "replace") if not result.returncode else ""
+
+
+def _pip_program() -> tuple[str, ...]:
+    """Return our Python's pip, or the system's where ours was installed without one."""
+    if importlib.util.find_spec("pip") is None:
+        return (require_program("pip3", "python3-pip"),)
+    # -I: neither the current folder nor PYTHON* variables may plant a module.
+    return (sys.executable, "-I", "-m", "pip")

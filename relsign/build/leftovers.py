@@ -68,18 +68,22 @@ def is_gone(owner: Owner) -> bool:
     return owner.namespace == _namespace() and _start_time(owner.pid) != owner.started
 
 
-class _Container(msgspec.Struct):
+class LeftContainer(msgspec.Struct, frozen=True):
+    """A container that a build made."""
+
     identity: str = msgspec.field(name="Id")
     labels: Labels | None = msgspec.field(name="Labels", default=None)
 
 
-class _Volume(msgspec.Struct):
+class LeftVolume(msgspec.Struct, frozen=True):
+    """A volume that a build made."""
+
     name: str = msgspec.field(name="Name")
     labels: Labels | None = msgspec.field(name="Labels", default=None)
 
 
-class _Volumes(msgspec.Struct):
-    volumes: list[_Volume] | None = msgspec.field(name="Volumes", default=None)
+class _VolumeList(msgspec.Struct):
+    volumes: list[LeftVolume] | None = msgspec.field(name="Volumes", default=None)
 
 
 def remove_leftovers(engine: Engine) -> int:
@@ -94,15 +98,15 @@ def remove_leftovers(engine: Engine) -> int:
     return removed
 
 
-def list_containers(engine: Engine) -> list[_Container]:
+def list_containers(engine: Engine) -> list[LeftContainer]:
     """Return all containers that builds made, running or not."""
     query = {"all": "1", "filters": _FILTER}
-    return engine.get("/containers/json", list[_Container], query)
+    return engine.get("/containers/json", list[LeftContainer], query)
 
 
-def list_volumes(engine: Engine) -> list[_Volume]:
+def list_volumes(engine: Engine) -> list[LeftVolume]:
     """Return all volumes that builds made."""
-    return engine.get("/volumes", _Volumes, {"filters": _FILTER}).volumes or []
+    return engine.get("/volumes", _VolumeList, {"filters": _FILTER}).volumes or []
 
 
 def remove_container(engine: Engine, identity: str) -> bool:

@@ -133,6 +133,8 @@ def checked_tree(members: Iterable[Member], strip: int, limits: Limits) -> tuple
             raise refuse(f"more than {limits.total_bytes} bytes", member.name)
     if len({parts for parts in stripped if len(parts) == strip}) > 1:
         raise InputError("archive refused: no common folder to strip", hint="set strip = 0")
+    if not tree:
+        raise InputError("archive refused: it holds nothing")
     for member in tree.values():
         _check_place(member, tree)
     return tuple(sorted(tree.values(), key=lambda member: member.name.encode()))

@@ -1,7 +1,8 @@
 """Packing a folder into a ``.tar.gz`` whose bytes depend on nothing but its content.
 
 Done inside the container by the locked environment's own GNU tar and gzip, so
-that the coder is one of the build's inputs and every builder uses the same.
+that the coder is one of the build's inputs and every builder uses the same.  The
+script is part of the profile, since it decides bytes.
 
 Fixed: order of names, owner, times, permission bits, header format; gzip's
 header carries neither name nor time.  A hard link is packed as a file of its
@@ -10,22 +11,13 @@ own, since which of its names comes first would otherwise show.
 
 from __future__ import annotations
 
+from relsign.build.profile import Profile
 from relsign.formats.recipe import Pack
 
-_SCRIPT = """\
-set -eu
-umask 022
-rm -rf -- "$4"
-mkdir -- "$4"
-cd -- "$1"
-tar --create --file "$4/pack.tar" --format=ustar --sort=name --hard-dereference \\
-    --owner=0 --group=0 --numeric-owner --mtime="@$3" --mode=u+rwX,go+rX,go-w -- "$2"
-gzip -n -9 -- "$4/pack.tar"
-mv -- "$4/pack.tar.gz" "$4/$5"
-"""
 
-
-def pack_command(step: Pack, folder: str, scratch: str, epoch: int | None) -> tuple[str, ...]:
+def pack_command(
+    profile: Profile, step: Pack, folder: str, scratch: str, epoch: int | None
+) -> tuple[str, ...]:
     """Return the words that pack `step` in the container, into ``scratch/NAME``.
 
     `folder` is where the build's commands start, as an absolute path; members
@@ -34,4 +26,4 @@ def pack_command(step: Pack, folder: str, scratch: str, epoch: int | None) -> tu
     members' time is 0.
     """
     parent, _, last = f"{folder}/{step.directory}".rpartition("/")
-    return ("sh", "-c", _SCRIPT, "pack", parent, last, str(epoch or 0), scratch, step.name)
+    return (*profile.pack, parent, last, str(epoch or 0), scratch, step.name)

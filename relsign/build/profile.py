@@ -98,6 +98,8 @@ class Profile(Document, frozen=True, kw_only=True):
     """Process that keeps the container alive between commands."""
     wrapper: tuple[str, ...]
     """Words before each command; a folder and the command follow as two arguments."""
+    pack: tuple[str, ...]
+    """Words that make a pack; see `relsign.build.pack` for the five arguments that follow."""
     ulimits: dict[str, tuple[Limit, Limit]]
     """Soft and hard limit, -1 for none."""
     masked_paths: tuple[AbsolutePath, ...]

@@ -8,6 +8,7 @@ the end record is read here, so that the number of entries it will load is known
 from __future__ import annotations
 
 import calendar
+import errno
 import os
 import stat
 import struct
@@ -51,6 +52,11 @@ class ZipReader:
                     yield self._member(archive, entry)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise InputError("archive refused: damaged zip file", got=str(error)[:120]) from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # The directory pointed in front of the file's start.
+            raise InputError("archive refused: damaged zip file", got="bad offset") from error
         except (struct.error, ValueError, RuntimeError) as error:
             raise InputError("archive refused: damaged zip file", got=str(error)[:120]) from error
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 import tarfile
 import threading
@@ -36,6 +37,9 @@ from relsign.system.files import make_folder
 TAIL_LINES = 20
 TAIL_BYTES = 16 << 10
 SHOWN_COLUMNS = 200
+MAX_LOG_BYTES = 1 << 30
+"""A log longer than this is a fault of the recipe; it would fill the disk it is kept on."""
+
 SCRATCH = ".relsign"
 """Folder in the build folder where packs are made, outside every source."""
 
@@ -87,16 +91,24 @@ class BuildOutput:
     engine: EngineInfo
 
 
-class LogTail:
-    """Passes a log on as it comes and remembers how it ends."""
+class BuildLog:
+    """Passes a log on as it comes, bounds it, and remembers how it ends."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         """Pass everything on to `write`."""
         self._write = write
         self._end = bytearray()
+        self._room = MAX_LOG_BYTES
+
+    def begin(self) -> None:
+        """Forget the end of the previous command's log."""
+        self._end.clear()
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes of the log."""
+        """Take the next bytes; raise InputError when a build prints without end."""
+        self._room -= len(chunk)
+        if self._room < 0:
+            raise InputError("the build prints too much", expected=f"{MAX_LOG_BYTES} bytes at most")
         self._write(chunk)
         self._end.extend(chunk)
         del self._end[:-TAIL_BYTES]
@@ -121,14 +133,15 @@ def run_build(engine: Engine, image: str, profile: Profile, request: BuildReques
     make_folder(request.output)
     variables = profile.variables(request.target.environment, request.epoch)
     settings = HostSettings(request.cache, variables, request.cpu)
-    with _ending_on_sigterm(), _removing_on_failure(request):
+    with _ending_on_signals(), _removing_on_failure(request):
         info = engine.describe()
         remove_leftovers(engine)
         request.on_event(BuildEvent("start"))
         with open_container(engine, image, profile, settings) as container:
             _fill(container, profile, request)
-            _run_commands(container, profile, request)
-            _pack(container, profile, request)
+            log = BuildLog(request.on_log)
+            _run_commands(container, profile, request, log)
+            _pack(container, profile, request, log)
             files = _collect(container, profile, request)
         request.on_event(BuildEvent("done"))
         return BuildOutput(files, info)
@@ -159,29 +172,31 @@ def _folder(profile: Profile, request: BuildRequest) -> str:
     return f"{profile.build_folder}/{request.directory}".rstrip("/")
 
 
-def _run_commands(container: Container, profile: Profile, request: BuildRequest) -> None:
+def _run_commands(
+    container: Container, profile: Profile, request: BuildRequest, log: BuildLog
+) -> None:
     commands = request.target.commands
     folder = _folder(profile, request)
     for number, command in enumerate(commands, 1):
         request.on_event(BuildEvent("command", number, len(commands), command))
-        tail = LogTail(request.on_log)
-        code = container.execute((*profile.wrapper, folder, command), tail.write)
+        log.begin()
+        code = container.execute((*profile.wrapper, folder, command), log.write)
         if code != 0:
             where = f"{request.target.name}: command {number} of {len(commands)}"
-            raise _explain(container, profile, where, code, tail)
+            raise _explain(container, profile, where, code, log)
 
 
-def _pack(container: Container, profile: Profile, request: BuildRequest) -> None:
+def _pack(container: Container, profile: Profile, request: BuildRequest, log: BuildLog) -> None:
     steps = request.target.pack
     for number, step in enumerate(steps, 1):
         request.on_event(BuildEvent("pack", number, len(steps), step.name))
-        tail = LogTail(request.on_log)
+        log.begin()
         scratch = f"{profile.build_folder}/{SCRATCH}-{number}"
-        command = pack_command(step, _folder(profile, request), scratch, request.epoch)
-        code = container.execute(command, tail.write)
+        command = pack_command(profile, step, _folder(profile, request), scratch, request.epoch)
+        code = container.execute(command, log.write)
         if code != 0:
             where = f"{request.target.name}: pack {step.name}"
-            raise _explain(container, profile, where, code, tail)
+            raise _explain(container, profile, where, code, log)
 
 
 def _collect(
@@ -204,10 +219,10 @@ def _collect(
 
 
 def _explain(
-    container: Container, profile: Profile, where: str, code: int, tail: LogTail
+    container: Container, profile: Profile, where: str, code: int, log: BuildLog
 ) -> InputError | HostError:
     """Return the error for a failed command: memory, space, a dead container, or itself."""
-    lines = tail.lines()
+    lines = log.lines()
     shown = "\n".join(["the log ends:", *(f"  {line}" for line in lines)]) if lines else ""
     if not container.is_running():
         return HostError("the build's container was stopped", where=where, hint=shown)
@@ -248,7 +263,7 @@ def _removing_on_failure(request: BuildRequest) -> Iterator[None]:
     """Leave no half result: remove this build's artifacts when it fails."""
     names = request.target.artifact_names
     for name in names:
-        if (request.output / name).exists():
+        if os.path.lexists(request.output / name):
             raise InputError("already there", where=str(request.output / name))
     try:
         yield
@@ -259,8 +274,8 @@ def _removing_on_failure(request: BuildRequest) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Make SIGTERM unwind like Ctrl-C does, so that everything is removed."""
+def _ending_on_signals() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP unwind like Ctrl-C does, so that everything is removed."""
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread may handle signals; another one's owner ends it its way.
         yield
@@ -270,8 +285,9 @@ def _ending_on_sigterm() -> Iterator[None]:
         del frame
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

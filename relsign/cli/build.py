@@ -20,7 +20,6 @@ from relsign.cli.options import (
 from relsign.cli.show import short_digest, talk
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
-from relsign.system.clock import now_utc
 from relsign.system.files import make_folder, sync_folder, write_whole
 from relsign.system.workspace import ReleaseFolder, Workspace
 
@@ -55,10 +54,10 @@ def build(
     release/PROJECT-VERSION/builds/NAME/, whole or not at all. If others built this
     release too, the result is compared with theirs.
     """
-    from relsign.build.engine import connect  # noqa: PLC0415
-    from relsign.build.store import Store  # noqa: PLC0415
-    from relsign.build.target import Bench, allowed_cpus  # noqa: PLC0415
-    from relsign.cli.inputs import fetch_inputs  # noqa: PLC0415
+    from relsign.build.engine import connect
+    from relsign.build.store import Store
+    from relsign.build.target import Bench, allowed_cpus
+    from relsign.cli.inputs import fetch_inputs
 
     signing = _open_signing(workspace, name, keys, descriptor) if name else None
     kept = Store(store)
@@ -85,9 +84,9 @@ def _open_signing(
     workspace: Workspace, name: str, keys: Path, descriptor: int | None
 ) -> tuple[Party, Callable[[bytes], bytes]]:
     """Open the builder's key before the build, so that nobody waits for a passphrase after it."""
-    from relsign.crypto.keys import check_members, parties_of  # noqa: PLC0415
-    from relsign.sign.keystore import KeyStore  # noqa: PLC0415
-    from relsign.sign.passphrase import read_passphrase  # noqa: PLC0415
+    from relsign.crypto.keys import check_members, parties_of
+    from relsign.sign.keystore import KeyStore
+    from relsign.sign.passphrase import read_passphrase
 
     members = workspace.roster().member
     parties = check_members(members, "keys/roster.toml", share_roles=True)
@@ -111,9 +110,9 @@ def _open_signing(
 def _build_all(
     bench: Bench, workspace: Workspace, staged: Path, *, verbose: bool
 ) -> tuple[BuiltTarget, ...]:
-    from relsign.build.profile import load_profile  # noqa: PLC0415
-    from relsign.build.target import build_target  # noqa: PLC0415
-    from relsign.cli.progress import BuildTalk  # noqa: PLC0415
+    from relsign.build.profile import load_profile
+    from relsign.build.target import build_target
+    from relsign.cli.progress import BuildTalk
 
     profile = load_profile()
     make_folder(staged / "logs")
@@ -131,7 +130,7 @@ def _write_evidence(
     built: tuple[BuiltTarget, ...],
     signing: tuple[Party, Callable[[bytes], bytes]] | None,
 ) -> None:
-    from relsign.sign.links import BuildTimes, make_links, sign_evidence  # noqa: PLC0415
+    from relsign.sign.links import BuildTimes, make_links, sign_evidence
 
     fingerprints = tuple(b.fingerprint for b in built)
     for fingerprint in fingerprints:
@@ -160,7 +159,7 @@ def _move_into_place(staged: Path, release: ReleaseFolder, name: str | None) -> 
 
 
 def _show_result(built: tuple[BuiltTarget, ...], folder: Path) -> None:
-    from relsign.crypto.words import digest_words  # noqa: PLC0415
+    from relsign.crypto.words import digest_words
 
     for one in built:
         identity = sha256_hex(one.fingerprint.to_bytes())

@@ -1,4 +1,4 @@
-"""`relsign doctor`: can this machine do what the commands need?"""
+"""`relsign doctor`: whether this machine can do what the commands need."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def doctor(store: Path, keys: Path) -> int:
 
 
 def _engine() -> tuple[bool, str]:
-    from relsign.build.engine import connect  # noqa: PLC0415 - costs 110 ms
+    from relsign.build.engine import connect
 
     try:
         with connect(os.environ) as engine:
@@ -62,7 +62,9 @@ def _disk(store: Path) -> tuple[bool, str]:
     folder = next(p for p in (store, *store.parents) if p.exists())
     free = shutil.disk_usage(folder).free
     good = free >= MIN_FREE_BYTES
-    return good, f"disk      {human_size(free)} free for the store" + ("" if good else ": too little")
+    return good, f"disk      {human_size(free)} free for the store" + (
+        "" if good else ": too little"
+    )
 
 
 def _keys(keys: Path) -> tuple[bool, str]:

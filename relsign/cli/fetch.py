@@ -25,11 +25,11 @@ def fetch(mirrors: tuple[str, ...], workspace: Workspace, store: Path, *, image:
     Sources come from where their kind says; Debian and Python packages from the
     hosts this machine is configured for. After it, `relsign build` needs no network.
     """
-    from relsign.build.engine import connect  # noqa: PLC0415
-    from relsign.build.store import Store  # noqa: PLC0415
-    from relsign.build.target import Bench, prepare_image  # noqa: PLC0415
-    from relsign.cli.inputs import fetch_inputs  # noqa: PLC0415
-    from relsign.cli.progress import BuildTalk  # noqa: PLC0415
+    from relsign.build.engine import connect
+    from relsign.build.store import Store
+    from relsign.build.target import Bench, prepare_image
+    from relsign.cli.inputs import fetch_inputs
+    from relsign.cli.progress import BuildTalk
 
     kept = Store(store)
     for source in fetch_inputs(workspace, kept, mirrors):

@@ -77,7 +77,7 @@ def init(name: str, version: str, workspace: Workspace) -> None:
     except InputError as error:
         raise InputError(
             "not an acceptable name or version",
-            got=f"{ascii(name)} {ascii(version)}"[:100],
+            got=f"{name!a} {version!a}"[:100],
             hint="letters, digits, dot, dash, plus; no space and no slash",
         ) from error
     builder = workspace.builder_folder("debian-c") / "builder.toml"

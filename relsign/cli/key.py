@@ -56,16 +56,16 @@ def new(
     name: str, roles: tuple[Role, ...], operator: str, organisation: str, kind: str,
     user_id: str | None, days: int, keys: Path, descriptor: int | None,
 ) -> None:  # fmt: skip
-    """Make a private key called NAME, encrypted under a passphrase.
+    r"""Make a private key called NAME, encrypted under a passphrase.
 
     \b
     Example
       relsign key new alice --role signer --operator alice --organisation acme
     """
-    from datetime import timedelta  # noqa: PLC0415
+    from datetime import timedelta
 
-    from relsign.sign.keystore import KeyStore, wanted_member  # noqa: PLC0415
-    from relsign.sign.passphrase import read_passphrase  # noqa: PLC0415
+    from relsign.sign.keystore import KeyStore, wanted_member
+    from relsign.sign.passphrase import read_passphrase
 
     wanted = wanted_member(name, operator, organisation, roles, kind)
     passphrase = read_passphrase(f"New passphrase for {name}", descriptor=descriptor, twice=True)
@@ -86,7 +86,7 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
     Refused: a twin of a key that is there under another name, a key of small order,
     a weak or revoked OpenPGP key, a second organisation for one operator.
     """
-    from relsign.sign.keystore import add_to_roster, read_card  # noqa: PLC0415
+    from relsign.sign.keystore import add_to_roster, read_card
 
     where = "keys/roster.toml"
     try:
@@ -133,7 +133,7 @@ def list_keys(workspace: Workspace, *, as_json: bool) -> None:
 @keys_option
 def show(name: str, keys: Path) -> None:
     """Print the public card of the private key NAME on this machine."""
-    from relsign.sign.keystore import KeyStore  # noqa: PLC0415
+    from relsign.sign.keystore import KeyStore
 
     try:
         click.echo(read_bounded(KeyStore(keys).card_file(name), MAX_TEXT_BYTES).decode(), nl=False)

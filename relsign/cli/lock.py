@@ -14,8 +14,10 @@ from relsign.system.workspace import Workspace
 
 @click.command(short_help="Resolve an environment into builder.lock.")
 @click.argument("name")
-@click.option("--mirror", "mirrors", multiple=True, metavar="URL",
-              help="Debian archive to use instead of this machine's own; may be repeated.")  # fmt: skip
+@click.option(
+    "--mirror", "mirrors", multiple=True, metavar="URL",
+    help="Debian archive to use instead of this machine's own; may be repeated.",
+)  # fmt: skip
 @project_option
 @store_option
 def lock(name: str, mirrors: tuple[str, ...], workspace: Workspace, store: Path) -> None:
@@ -24,9 +26,9 @@ def lock(name: str, mirrors: tuple[str, ...], workspace: Workspace, store: Path)
     The lock names every package with version, size and digest, and the digest of the
     root file system they become. Review it and commit it like source code.
     """
-    from relsign.build.lock import resolve_lock  # noqa: PLC0415
-    from relsign.build.store import Store  # noqa: PLC0415
-    from relsign.cli.progress import fetching  # noqa: PLC0415
+    from relsign.build.lock import resolve_lock
+    from relsign.build.store import Store
+    from relsign.cli.progress import fetching
 
     definition = workspace.definition(name)
     data = workspace.definition_bytes(name)

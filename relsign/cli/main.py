@@ -87,8 +87,10 @@ def execute(arguments: list[str]) -> int:
         click.echo("interrupted; run the same command again to go on", err=True)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
-        click.echo(f"error: internal error: {type(error).__name__}: {ascii(str(error))}", err=True)
-        click.echo("hint: this is a bug in relsign; nothing is verified. Please report it", err=True)
+        click.echo(f"error: internal error: {type(error).__name__}: {str(error)!a}", err=True)
+        click.echo(
+            "hint: this is a bug in relsign; nothing is verified. Please report it", err=True
+        )
         return INTERNAL
     return result if isinstance(result, int) else 0
 

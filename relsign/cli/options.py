@@ -85,13 +85,13 @@ def as_option(function: F) -> F:
 
 
 def _data_folder() -> Path:
-    from platformdirs import user_data_path  # noqa: PLC0415 - costs 18 ms at every start
+    from platformdirs import user_data_path
 
     return user_data_path("relsign", appauthor=False)
 
 
 def _cache_folder() -> Path:
-    from platformdirs import user_cache_path  # noqa: PLC0415 - costs 18 ms at every start
+    from platformdirs import user_cache_path
 
     return user_cache_path("relsign", appauthor=False)
 

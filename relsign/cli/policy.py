@@ -34,10 +34,10 @@ def compile_(workspace: Workspace) -> None:
 
     Running it again changes nothing unless policy, roster or recipe changed.
     """
-    from relsign.build.profile import DEFAULT_PROFILE  # noqa: PLC0415
-    from relsign.crypto.digest import sha256_hex  # noqa: PLC0415
-    from relsign.crypto.words import digest_words  # noqa: PLC0415
-    from relsign.sign.policy import compile_policy  # noqa: PLC0415
+    from relsign.build.profile import DEFAULT_PROFILE
+    from relsign.crypto.digest import sha256_hex
+    from relsign.crypto.words import digest_words
+    from relsign.sign.policy import compile_policy
 
     compiled = compile_policy(workspace, DEFAULT_PROFILE, now_utc())
     root_file = workspace.root_file
@@ -60,11 +60,11 @@ def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) ->
     The layout is compiled again from your own policy, roster and recipe; one that
     differs is not signed.
     """
-    from relsign.build.profile import DEFAULT_PROFILE  # noqa: PLC0415
-    from relsign.sign.keystore import KeyStore  # noqa: PLC0415
-    from relsign.sign.passphrase import read_passphrase  # noqa: PLC0415
-    from relsign.sign.policy import current_root, require_current_layout  # noqa: PLC0415
-    from relsign.sign.release import party_named, sign_layout  # noqa: PLC0415
+    from relsign.build.profile import DEFAULT_PROFILE
+    from relsign.sign.keystore import KeyStore
+    from relsign.sign.passphrase import read_passphrase
+    from relsign.sign.policy import current_root, require_current_layout
+    from relsign.sign.release import party_named, sign_layout
 
     now = now_utc()
     party = party_named(current_root(workspace, now), name, "owner")

@@ -24,11 +24,11 @@ def publish(directory: Path, workspace: Workspace) -> None:
     in-toto verifier must agree; then one rename makes the release visible. A
     published version never changes.
     """
-    from relsign.publish.gate import pass_gate  # noqa: PLC0415
-    from relsign.publish.release import collect_candidate  # noqa: PLC0415
-    from relsign.publish.signatures import add_stock_signatures, public_key_files  # noqa: PLC0415
-    from relsign.publish.targets.directory import publish_to_directory  # noqa: PLC0415
-    from relsign.sign.policy import current_root  # noqa: PLC0415
+    from relsign.publish.gate import pass_gate
+    from relsign.publish.release import collect_candidate
+    from relsign.publish.signatures import add_stock_signatures, public_key_files
+    from relsign.publish.targets.directory import publish_to_directory
+    from relsign.sign.policy import current_root
 
     now = now_utc()
     root = current_root(workspace, now)

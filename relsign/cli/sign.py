@@ -46,10 +46,10 @@ def sign(
     signed the layout, and every artifact is hashed here. What you are asked to sign
     is shown first. It may be run again at any time; signing twice changes nothing.
     """
-    from relsign.sign.keystore import KeyStore  # noqa: PLC0415
-    from relsign.sign.passphrase import read_passphrase  # noqa: PLC0415
-    from relsign.sign.policy import current_root  # noqa: PLC0415
-    from relsign.sign.release import (  # noqa: PLC0415
+    from relsign.sign.keystore import KeyStore
+    from relsign.sign.passphrase import read_passphrase
+    from relsign.sign.policy import current_root
+    from relsign.sign.release import (
         party_named,
         prepare_request,
         read_previous,
@@ -76,7 +76,7 @@ def sign(
 
 def show_request(request: SigningRequest) -> None:
     """Show what is asked to be signed, all of it computed on this machine."""
-    from relsign.crypto.words import digest_words  # noqa: PLC0415
+    from relsign.crypto.words import digest_words
 
     predicate = request.statement.predicate
     after = predicate.previous.version if predicate.previous else "nothing: the first release"

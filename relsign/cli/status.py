@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from relsign.cli.options import json_option, project_option
 from relsign.system.clock import now_utc
-from relsign.system.workspace import Workspace
+from relsign.system.workspace import ReleaseFolder, Workspace
+
+if TYPE_CHECKING:
+    from relsign.sign.status import Status
 
 MAX_ROWS = 40
 
@@ -25,8 +29,8 @@ def status(workspace: Workspace, *, as_json: bool) -> int:
     Exit code 0 when the release can be published, 1 when builders contradict each
     other, 3 when evidence is still missing.
     """
-    from relsign.sign.policy import current_root  # noqa: PLC0415
-    from relsign.sign.status import release_status  # noqa: PLC0415
+    from relsign.sign.policy import current_root
+    from relsign.sign.status import release_status
 
     now = now_utc()
     release = workspace.release()
@@ -34,37 +38,42 @@ def status(workspace: Workspace, *, as_json: bool) -> int:
     problems = [stage.problem for stage in state.stages if stage.problem]
     code = 1 if problems else 0 if all(stage.is_met for stage in state.stages) else 3
     if as_json:
-        document = {
-            "schema": "relsign/status/1",
-            "project": release.project,
-            "version": release.version,
-            "builders": list(state.matrix.builders),
-            "products": {row.product: list(row.cells) for row in state.matrix.rows},
-            "ignored": list(state.ignored),
-            "stages": [
-                {"name": s.name, "have": list(s.have), "need": s.need, "problem": s.problem}
-                for s in state.stages
-            ],
-            "next": state.next_command,
-        }
-        click.echo(json.dumps(document, indent=2))
-        return code
+        click.echo(json.dumps(_document(release, state), indent=2))
+    else:
+        _show(release, state)
+    return code
+
+
+def _document(release: ReleaseFolder, state: Status) -> dict[str, object]:
+    return {
+        "schema": "relsign/status/1",
+        "project": release.project,
+        "version": release.version,
+        "builders": list(state.matrix.builders),
+        "products": {row.product: list(row.cells) for row in state.matrix.rows},
+        "ignored": list(state.ignored),
+        "stages": [
+            {"name": s.name, "have": list(s.have), "need": s.need, "problem": s.problem}
+            for s in state.stages
+        ],
+        "next": state.next_command,
+    }
+
+
+def _show(release: ReleaseFolder, state: Status) -> None:
     click.echo(f"{release.project} {release.version}")
     if state.matrix.builders:
         click.echo("  builders: " + "  ".join(state.matrix.builders))
-    differing = [row for row in state.matrix.rows if not row.agrees]
-    for row in (differing + [row for row in state.matrix.rows if row.agrees])[:MAX_ROWS]:
+    rows = sorted(state.matrix.rows, key=lambda row: row.agrees)
+    for row in rows[:MAX_ROWS]:
         verdict = "same bytes" if row.agrees else "DIFFERENT BYTES"
         click.echo(f"  {' '.join(row.cells)}  {row.product}  {verdict}")
-    if len(state.matrix.rows) > MAX_ROWS:
-        click.echo(f"  … {len(state.matrix.rows) - MAX_ROWS} more files, see --json")
+    if len(rows) > MAX_ROWS:
+        click.echo(f"  … {len(rows) - MAX_ROWS} more files, see --json")
     for line in state.ignored:
         click.echo(f"  ignored: {line}")
     for stage in state.stages:
         mark = "✗" if stage.problem else "✓" if stage.is_met else "…"
-        click.echo(
-            f"  {mark} {stage.name:<9} {len(stage.have)} (need {stage.need})  "
-            f"{' '.join(stage.have)}{stage.problem}"
-        )
+        people = f"{len(stage.have)} (need {stage.need})  {' '.join(stage.have)}{stage.problem}"
+        click.echo(f"  {mark} {stage.name:<9} {people}")
     click.echo(f"Next: {state.next_command}")
-    return code

@@ -31,7 +31,7 @@ def verify(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Check that FILE is the release its project's people built and signed.
+    r"""Check that FILE is the release its project's people built and signed.
 
     Works offline, runs nothing, writes nothing.  FILE must keep the name it was
     published under; its bundle, PROJECT-VERSION.relsign, is found beside it.

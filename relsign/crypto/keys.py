@@ -6,7 +6,7 @@ one role are what they seem.  Identity is the key's material, never its keyid.
     >>> key = parse_ed25519(bytes.fromhex("d75a980182b10ab7d54bfed3c964073a"
     ...                                   "0ee172f3daa62325af021a68f707511a"), "example")
     >>> key.keyid[:8]
-    '96ef6a8e'
+    '74c181c7'
 """
 
 from __future__ import annotations

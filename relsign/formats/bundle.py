@@ -37,8 +37,7 @@ class Bundle(Document, frozen=True, kw_only=True):
     def contents(self, where: str = "bundle") -> dict[str, bytes]:
         """Return name -> bytes; raise InputError for base64 that is not canonical."""
         return {
-            name: decode_base64(text, f"{where}: files.{name}")
-            for name, text in self.files.items()
+            name: decode_base64(text, f"{where}: files.{name}") for name, text in self.files.items()
         }
 
 

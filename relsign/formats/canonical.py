@@ -64,9 +64,7 @@ def encode_reviewable(value: object) -> bytes:
     return text.encode() + b"\n"
 
 
-def decode_canonical(
-    data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES
-) -> D:
+def decode_canonical(data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES) -> D:
     """Return the `into` value that canonical JSON `data` holds.
 
     `where` names the document in errors.  Raises InputError for anything that
@@ -82,9 +80,7 @@ def decode_canonical(
     return value
 
 
-def decode_reviewable(
-    data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES
-) -> D:
+def decode_reviewable(data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES) -> D:
     """Return the `into` value of sorted, indented JSON; raise InputError otherwise."""
     value = _convert(_load_json(data, where, max_bytes), into, where)
     if encode_reviewable(value) != data:

@@ -90,9 +90,7 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def parse_envelope(
-    data: bytes, where: str, *, payload_type: str = INTOTO_PAYLOAD
-) -> Envelope:
+def parse_envelope(data: bytes, where: str, *, payload_type: str = INTOTO_PAYLOAD) -> Envelope:
     """Return the envelope in `data`, its signatures not yet checked.
 
     Raises InputError for anything but one envelope of `payload_type`, strict

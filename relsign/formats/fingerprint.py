@@ -61,9 +61,7 @@ class Fingerprint(Document, frozen=True, kw_only=True):
     environment: EnvironmentDigest
     profile: ProfileDigest
     source_date_epoch: Epoch | None
-    artifacts: Annotated[
-        tuple[BuiltArtifact, ...], Meta(min_length=1, max_length=MAX_ARTIFACTS)
-    ]
+    artifacts: Annotated[tuple[BuiltArtifact, ...], Meta(min_length=1, max_length=MAX_ARTIFACTS)]
 
     def __post_init__(self) -> None:
         """Refuse lists that are not sorted, or name a thing twice: one value, one form."""

@@ -78,13 +78,13 @@ def _evidence(release: ReleaseFolder, statement: Statement) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for build in release.build_folders():
         for name, data in release.evidence_of(build).items():
-            if not name.endswith(".fingerprint.json"):
-                found[name] = data
-            elif wanted.get(sha256_hex(data)) == name:
+            if not name.endswith(".fingerprint.json") or wanted.get(sha256_hex(data)) == name:
                 found[name] = data
     for name in wanted.values():
         if name not in found:
-            raise NotEnoughError("the fingerprint the signers named is in no build folder", where=name)
+            raise NotEnoughError(
+                "the fingerprint the signers named is in no build folder", where=name
+            )
     return found
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import ssl
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin
 
 import urllib3
 from urllib3.util import Retry, Timeout, make_headers
@@ -33,6 +34,8 @@ USER_AGENT = "relsign"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRY_AFTER = frozenset({429, 500, 502, 503, 504})
 CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+_CREDENTIALS = re.compile(r"//[^/?#]*@")
 
 Progress = Callable[[int, int | None], None]
 """Called with bytes done and bytes in all, or None where the server does not say."""
@@ -88,9 +91,7 @@ def download(
         try:
             return _copy(response, sink, bounds, progress, shown)
         finally:
-            # A body not read to its end would be kept for the next request.
             response.close()
-            response.release_conn()
     except urllib3.exceptions.HTTPError as error:
         raise HostError(
             "download failed", where=shown, got=_reason(error), hint=_hint(error)
@@ -99,9 +100,7 @@ def download(
 
 def redacted(url: str) -> str:
     """Return `url` without user name and password, for messages."""
-    parts = urlsplit(url)
-    host = parts.netloc.rsplit("@", 1)[-1]
-    return parts._replace(netloc=host).geturl()
+    return _CREDENTIALS.sub("//", url)
 
 
 def _open(url: str, limits: FetchLimits) -> urllib3.BaseHTTPResponse:
@@ -111,17 +110,24 @@ def _open(url: str, limits: FetchLimits) -> urllib3.BaseHTTPResponse:
         response = _request(_parsed(current), limits)
         if response.status not in REDIRECTS:
             if response.status != 200:  # noqa: PLR2004 - HTTP's own word for success
-                response.release_conn()
+                response.close()
                 raise HostError(
                     "server refused", where=redacted(current), got=f"status {response.status}"
                 )
             return response
-        target = urljoin(current, response.headers.get("Location", ""))
-        response.release_conn()
+        response.close()
+        target = _target(current, response.headers.get("Location", ""))
         if current.startswith("https:") and not target.startswith("https:"):
             raise HostError("redirect leaves https", where=redacted(current), got=redacted(target))
         current = target
     raise HostError("too many redirects", where=redacted(url), expected=f"{limits.redirects}")
+
+
+def _target(current: str, location: str) -> str:
+    try:
+        return urljoin(current, location)
+    except ValueError as error:
+        raise HostError("redirect to no URL", where=redacted(current)) from error
 
 
 def _parsed(url: str) -> Url:

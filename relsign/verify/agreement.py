@@ -107,9 +107,7 @@ def read_report(
     return Report(valid[0], link)
 
 
-def find_agreement(
-    step: str, reports: Reports, threshold: int, organisations: int
-) -> Agreement:
+def find_agreement(step: str, reports: Reports, threshold: int, organisations: int) -> Agreement:
     """Return the quorum of `step`.
 
     Raises VerificationError when builders contradict each other and no group, or
@@ -149,9 +147,7 @@ def find_agreement(
 
 def _is_quorum(group: list[Report], threshold: int, organisations: int) -> bool:
     builders = distinct_operators(tuple(report.builder for report in group))
-    return (
-        len(builders) >= threshold and len(distinct_organisations(builders)) >= organisations
-    )
+    return len(builders) >= threshold and len(distinct_organisations(builders)) >= organisations
 
 
 def _plain(artifacts: Artifacts) -> dict[str, str]:

@@ -137,7 +137,7 @@ def _agree(
     predicate = evidence.statement.predicate
     binding = ReleaseBinding(project=predicate.project, version=predicate.version)
     reports = read_reports(evidence.files, layout.builders, binding, question.now)
-    agreements = {
+    agreements: dict[str, Agreement] = {
         step.name: find_agreement(
             step.name, reports, step.threshold, root.root.thresholds.organisations
         )
@@ -228,7 +228,9 @@ def _say_layout(layout: TrustedLayout) -> str:
 def _say_builders(root: TrustedRoot, agreed: _Agreed) -> Row:
     build = agreed.build
     of = len(root.having("builder"))
-    need = f"need {root.root.thresholds.builders}, {root.root.thresholds.organisations} organisations"
+    need = (
+        f"need {root.root.thresholds.builders}, {root.root.thresholds.organisations} organisations"
+    )
     names = " ".join(party.name for party in build.builders)
     text = f"{len(build.builders)} of {of} built the same bytes ({need}): {names}"
     dissent = tuple(f"dissent: {report.builder.name} got other bytes" for report in build.dissent)

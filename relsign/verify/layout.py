@@ -94,9 +94,7 @@ def verify_steps(layout: Layout, agreements: Mapping[str, Agreement]) -> None:
         verify_rules(
             f"{place}.expected_materials", step.expected_materials, own.materials, own, says
         )
-        verify_rules(
-            f"{place}.expected_products", step.expected_products, own.products, own, says
-        )
+        verify_rules(f"{place}.expected_products", step.expected_products, own.products, own, says)
 
 
 def _authorised(root: TrustedRoot, layout: Layout) -> tuple[Party, ...]:
@@ -124,9 +122,7 @@ def _authorised(root: TrustedRoot, layout: Layout) -> tuple[Party, ...]:
     return tuple(party for party in root.having("builder") if party.name in named)
 
 
-def _require_artifacts(
-    step: Step, predicate: ReleasePredicate, artifacts: tuple[str, ...]
-) -> None:
+def _require_artifacts(step: Step, predicate: ReleasePredicate, artifacts: tuple[str, ...]) -> None:
     """Refuse a layout under which an artifact or fingerprint could be left out.
 
     A layout that requires single artifacts requires them all; one for very many

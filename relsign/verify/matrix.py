@@ -53,7 +53,5 @@ def _cells(digests: list[str | None]) -> tuple[str, ...]:
         {digest for digest in digests if digest is not None},
         key=lambda digest: (-digests.count(digest), digests.index(digest)),
     )
-    symbol = {
-        digest: SYMBOLS[min(place, len(SYMBOLS) - 1)] for place, digest in enumerate(counted)
-    }
+    symbol = {digest: SYMBOLS[min(place, len(SYMBOLS) - 1)] for place, digest in enumerate(counted)}
     return tuple(MISSING if digest is None else symbol[digest] for digest in digests)

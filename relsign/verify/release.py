@@ -50,9 +50,7 @@ def open_evidence(data: bytes) -> Evidence:
     return Evidence(bundle, files, envelope, parse_statement(envelope.payload, STATEMENT_FILE))
 
 
-def verify_bytes(
-    root: TrustedRoot, evidence: Evidence, artifacts: Mapping[str, str]
-) -> str:
+def verify_bytes(root: TrustedRoot, evidence: Evidence, artifacts: Mapping[str, str]) -> str:
     """Check the project, and that every file in hand is an artifact of the statement.
 
     `artifacts` maps names to SHA-256 as the caller hashed them.  Returns the row's

@@ -13,7 +13,7 @@ from enum import Enum
 class Outcome(Enum):
     """What one step of the decision came to."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
     REFUSED = "refused"
     MISSING = "missing"
     NOT_REQUIRED = "not required"

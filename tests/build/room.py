@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relsign.build.engine import Engine
-from relsign.build.profile import load_profile
+from relsign.build.profile import Profile, load_profile
 from relsign.build.run import BuildEvent, BuildOutput, BuildRequest, run_build
 from relsign.formats.recipe import Artifact, Pack, Target
 
@@ -53,6 +53,7 @@ class Room:
     folder: Path
     log: bytearray = field(default_factory=bytearray)
     events: list[BuildEvent] = field(default_factory=list)
+    profile: Profile = field(default_factory=load_profile)
     runs: int = 0
 
     @property
@@ -74,7 +75,7 @@ class Room:
             on_event=self.events.append,
             cpu=cpu,
         )
-        return run_build(self.engine, self.image, load_profile(), request)
+        return run_build(self.engine, self.image, self.profile, request)
 
     def say(self, *commands: str) -> str:
         """Run commands and return what they printed."""

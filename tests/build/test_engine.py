@@ -170,12 +170,14 @@ def test_an_image_with_settings_is_imported_again(
             "POST", "/images/create", parameters={"fromSrc": "-", **place}, body=tar
         ) as reply,
     ):
-        reply.read()
+        planted = msgspec.json.decode(reply.read(), type=dict[str, str])["status"]
     again = ensure_image(engine, rootfs.sha256, lambda: contextlib.nullcontext(rootfs.path))
     config = engine.get(f"/images/{again}/json", dict[str, msgspec.Raw])["Config"]
     assert setting.split()[1].partition("=")[0].encode() not in bytes(config)
-    # Other tests of this session use the image by its id.
-    engine.get(f"/images/{image}/json", msgspec.Raw)
+    # Other tests of this session use the first image.
+    engine.tell("POST", f"/images/{image}/tag", {k: place[k] for k in ("repo", "tag")})
+    for extra in (planted, again):
+        engine.tell("DELETE", f"/images/{extra}")
 
 
 @pytest.mark.engine
@@ -327,8 +329,8 @@ def end_engine_processes(folder: Path) -> None:
     time.sleep(0.5)
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     places = [line.split()[4] for line in mounts if line.split()[4].startswith(f"{folder}/")]
-    for place in sorted(places, key=len, reverse=True):
-        subprocess.run(["umount", "-l", place], check=False, capture_output=True)
+    for mounted in sorted(places, key=len, reverse=True):
+        subprocess.run(["umount", "-l", mounted], check=False, capture_output=True)
 
 
 # Only root can start an engine of its own; elsewhere the test above stands for it.

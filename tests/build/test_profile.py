@@ -14,7 +14,7 @@ from relsign.errors import InputError
 from relsign.formats.canonical import decode_canonical
 
 DIGESTS = {
-    "hardened-1": "796992de244531e59cbf9bd914c26078701d8f431ef0cb3dd6719f69117054e4",
+    "hardened-1": "8453a960463397c61c2e123676fbdcd84c5bb61526bdd4b183f3a2ab07ccea74",
 }
 
 

@@ -19,14 +19,14 @@ import pytest
 from relsign.build.engine import Engine
 from relsign.build.leftovers import (
     OWNER_LABEL,
+    Owner,
     list_containers,
     list_volumes,
     parse_owner,
     remove_leftovers,
     this_process,
 )
-from relsign.build.profile import load_profile
-from relsign.build.run import LogTail
+from relsign.build.run import MAX_LOG_BYTES, BuildLog
 from relsign.errors import HostError, InputError
 from tests.build.room import Room, make_target
 
@@ -37,9 +37,14 @@ CANARY = "canary-5b1c7e0d"
 
 def left_behind(engine: Engine) -> int:
     """Count what this process's builds left in the engine."""
-    mine = this_process().to_label()
-    objects = [*list_containers(engine), *list_volumes(engine)]
-    return sum((thing.labels or {}).get(OWNER_LABEL) == mine for thing in objects)
+    return owners(engine).count(this_process())
+
+
+def owners(engine: Engine) -> list[Owner | None]:
+    """Return whose each container and volume is."""
+    labels = [container.labels for container in list_containers(engine)]
+    labels += [volume.labels for volume in list_volumes(engine)]
+    return [parse_owner((label or {}).get(OWNER_LABEL, "")) for label in labels]
 
 
 # --- what comes out ----------------------------------------------------------------------------
@@ -258,15 +263,17 @@ def test_a_missing_start_folder_is_explained(room: Room) -> None:
 
 
 def test_running_out_of_memory_is_said(room: Room) -> None:
+    room.profile = msgspec.structs.replace(room.profile, memory_bytes=256 << 20)
     with pytest.raises(InputError, match="ran out of memory"):
         # A pipe hides the exit code of what was killed, as make does.
-        room.build(make_target("dd if=/dev/zero of=/dev/null bs=5G iflag=fullblock | cat; exit 2",
+        room.build(make_target("dd if=/dev/zero of=/dev/null bs=1G iflag=fullblock | cat; exit 2",
                                artifacts=("a",)))  # fmt: skip
 
 
 def test_a_full_build_folder_is_said(room: Room) -> None:
+    room.profile = msgspec.structs.replace(room.profile, build_bytes=16 << 20)
     with pytest.raises(InputError, match="build folder is full"):
-        room.build(make_target("dd if=/dev/zero of=f bs=1M count=4000", artifacts=("a",)))
+        room.build(make_target("dd if=/dev/zero of=f bs=1M count=20", artifacts=("a",)))
 
 
 def test_a_process_left_running_does_not_hold_the_build(room: Room) -> None:
@@ -316,7 +323,8 @@ def endless(room: Room) -> Iterator[subprocess.Popen[bytes]]:
     script = Path(__file__).with_name("endless_build.py")
     environment = {**os.environ, "DOCKER_HOST": room.engine.url}
     environment["PYTHONPATH"] = str(script.parent.parent.parent)
-    command = [sys.executable, script, room.image, room.cache, room.folder / "endless"]
+    command: list[str | Path] = [sys.executable, script, room.image, room.cache]
+    command.append(room.folder / "endless")
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -331,12 +339,10 @@ def endless(room: Room) -> Iterator[subprocess.Popen[bytes]]:
 
 def objects_of(engine: Engine, pid: int) -> int:
     """Count what builds of a process left in the engine."""
-    labels = [thing.labels or {} for thing in [*list_containers(engine), *list_volumes(engine)]]
-    owners = [parse_owner(label.get(OWNER_LABEL, "")) for label in labels]
-    return sum(owner is not None and owner.pid == str(pid) for owner in owners)
+    return sum(owner is not None and owner.pid == str(pid) for owner in owners(engine))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_build_removes_everything(
     room: Room, endless: subprocess.Popen[bytes], number: signal.Signals
 ) -> None:
@@ -382,7 +388,7 @@ def test_a_container_that_is_stopped_from_outside(room: Room) -> None:
 
 def test_the_tail_of_a_log_is_bounded_and_harmless() -> None:
     kept = bytearray()
-    tail = LogTail(kept.extend)
+    tail = BuildLog(kept.extend)
     for _ in range(1000):
         tail.write(b"\xff\x00\x1b]0;x\x07" * 100)
     tail.write(b"\nlast")
@@ -393,5 +399,10 @@ def test_the_tail_of_a_log_is_bounded_and_harmless() -> None:
     assert len(first) <= 200
 
 
-def test_the_profile_of_these_tests_is_the_default() -> None:
-    assert load_profile().name == "hardened-1"
+def test_a_log_without_end_is_refused() -> None:
+    log = BuildLog(lambda _: None)
+    chunk = bytes(1 << 24)
+    for _ in range(MAX_LOG_BYTES // len(chunk)):
+        log.write(chunk)
+    with pytest.raises(InputError, match="prints too much"):
+        log.write(b"x")

@@ -237,209 +237,206 @@ def by_issuer(*, hashed: bool, loose: bool) -> bytes:
     return packet(2, body)
 
 
-def table() -> dict[str, Callable[[], Case]]:
-    plain = simple(PRIMARY)
-    good = detached(PRIMARY, MESSAGE)
-    by_subkey = detached(SUBKEY, MESSAGE)
-    return {
-        "ed25519": lambda: yes(plain, good),
-        "rsa": lambda: yes(simple(rsa_key()), detached(rsa_key(), MESSAGE)),
-        "p256": lambda: yes(simple(nist_key("256")), detached(nist_key("256"), MESSAGE)),
-        "p384": lambda: yes(simple(nist_key("384")), detached(nist_key("384"), MESSAGE)),
-        "sha256": lambda: yes(plain, detached(PRIMARY, MESSAGE, hash_number=8)),
-        "sha384": lambda: yes(plain, detached(PRIMARY, MESSAGE, hash_number=9)),
-        "short integers": lambda: yes(plain, short_integers()),
-        "integers not stripped": lambda: no(
-            # libgcrypt does not mind; one value has one encoding here.
-            plain,
-            unstripped(),
-            "wrong bit count",
-            gpg=True,
-        ),
-        "subkey": lambda: yes(with_subkey(), by_subkey),
-        "renewed": lambda: yes(renewed(), good),
-        "direct-key signature": lambda: yes(direct_only(), good),
-        "other user ID revoked": lambda: yes(revoked_user_id(), good),
-        "altered": lambda: no(plain, good, "other bytes", message=MESSAGE + b"x"),
-        "other key": lambda: no(
-            plain, detached(STRANGER, MESSAGE), "not by a signing key of this certificate"
-        ),
-        "issuer pretended": lambda: no(
-            plain,
-            packet(
-                2,
-                STRANGER.signature_body(
-                    0x00, MESSAGE, [PRIMARY.issuer, when(CREATED)], unhashed=[PRIMARY.issuer_keyid]
-                ),
-            ),
-            "does not verify",
-        ),
-        "sha1": lambda: no(
-            plain, detached(PRIMARY, MESSAGE, hash_number=2), "hash that is not accepted"
-        ),
-        "sha224": lambda: no(
-            plain, detached(PRIMARY, MESSAGE, hash_number=11), "hash that is not accepted", sqv=True
-        ),
-        "text mode": lambda: no(
-            plain, detached(PRIMARY, MESSAGE, kind=0x01), "not over binary data", sqv=True
-        ),
-        "two signatures": lambda: no(plain, good + good, "more than one signature", sqv=True),
-        "one good, one bad": lambda: no(
-            plain, good + detached(PRIMARY, b"else"), "more than one signature", sqv=True
-        ),
-        "future": lambda: no(
-            # gpg 2.2 compares a signature's date with no clock; sqv's clock is today's.
-            plain,
-            detached(PRIMARY, MESSAGE, created=CREATED + 30 * DAY),
-            "from the future",
-            gpg=True,
-            sqv=True,
-        ),
-        "older than its key": lambda: no(
-            plain, detached(PRIMARY, MESSAGE, created=CREATED - DAY), "older than its key"
-        ),
-        "signature expired": lambda: no(
-            plain,
-            detached(PRIMARY, MESSAGE, sub(3, DAY.to_bytes(4, "big"))),
-            "signature has expired",
-        ),
-        "unknown critical": lambda: no(
-            plain, detached(PRIMARY, MESSAGE, sub(99, b"", critical=True)), "critical"
-        ),
-        "critical notation": lambda: no(
-            plain, detached(PRIMARY, MESSAGE, sub(20, NOTATION, critical=True)), "critical"
-        ),
-        "unknown, not critical": lambda: yes(plain, detached(PRIMARY, MESSAGE, sub(99, b"x"))),
-        "dated twice": lambda: no(
-            # The tools take one of the two dates; which one is theirs to know.
-            plain,
-            detached(PRIMARY, MESSAGE, when(CREATED + DAY)),
-            "same thing twice",
-            gpg=True,
-            sqv=True,
-        ),
-        "expired": lambda: no(simple(PRIMARY, lasts(5 * DAY)), good, "key has expired"),
-        "expired since": lambda: no(
-            # sqv asks whether the key was valid when it signed; gpg and we, also now.
-            simple(PRIMARY, lasts(15 * DAY)),
-            good,
-            "key has expired",
-            sqv=True,
-        ),
-        "revoked": lambda: no(revoked_primary(), good, "key is revoked"),
-        "revoked with sha1": lambda: no(revoked_primary(2), good, "key is revoked"),
-        "primary expired, subkey not": lambda: no(
-            packet(6, PRIMARY.body)
-            + packet(13, USER_ID)
-            + certification(PRIMARY, lasts(15 * DAY), flag_byte=0x01)
-            + packet(14, SUBKEY.body)
-            + binding(PRIMARY, SUBKEY),
-            by_subkey,
-            "primary key has expired",
-            sqv=True,
-        ),
-        "subkey expired": lambda: no(with_subkey(lasts(5 * DAY)), by_subkey, "key has expired"),
-        "subkey revoked": lambda: no(revoked_subkey(), by_subkey, "key is revoked"),
-        "subkey may not sign": lambda: no(
-            with_subkey(flag_byte=0x0C), by_subkey, "not by a signing key"
-        ),
-        "no back-signature": lambda: no(with_subkey(back=False), by_subkey, "not by a signing key"),
-        "stolen subkey": lambda: no(stolen_subkey(), by_subkey, "not by a signing key"),
-        "primary may not sign": lambda: no(
-            simple(PRIMARY, flag_byte=0x01), good, "not by a signing key"
-        ),
-        "no key flags": lambda: no(
-            # gpg takes silence for consent, as RFC 4880 let it; sqv and we do not.
-            simple(PRIMARY, flag_byte=None),
-            good,
-            "not by a signing key",
-            gpg=True,
-        ),
-        "self-signature with sha1": lambda: no(
-            # gpg 2.2 still trusts SHA-1 in self-signatures.
-            weak_self_signature(),
-            good,
-            "no valid self-signature",
-            gpg=True,
-        ),
-        "no self-signature": lambda: no(
-            packet(6, PRIMARY.body) + packet(13, USER_ID), good, "no valid self-signature"
-        ),
-        "self-signature by another": lambda: no(
-            packet(6, PRIMARY.body)
-            + packet(13, USER_ID)
-            + packet(
-                2,
-                STRANGER.signature_body(
-                    0x13,
-                    uid_hashed(PRIMARY),
-                    [PRIMARY.issuer, when(CREATED), flags(3)],
-                    unhashed=[PRIMARY.issuer_keyid],
-                ),
-            ),
-            good,
-            "no valid self-signature",
-        ),
-        "self-signature older than its key": lambda: no(
-            packet(6, PRIMARY.body)
-            + packet(13, USER_ID)
-            + certification(PRIMARY, created=CREATED - DAY),
-            good,
-            "no valid self-signature",
-        ),
-        "self-signature with unknown critical part": lambda: no(
-            simple(PRIMARY, sub(99, b"", critical=True)), good, "no valid self-signature"
-        ),
-        "only user ID revoked": lambda: no(
-            # gpg and sqv still know the key; we want a name its owner stands by.
-            only_user_id_revoked(),
-            good,
-            "no valid self-signature",
-            gpg=True,
-            sqv=True,
-        ),
-        "user ID certified again": lambda: yes(user_id_certified_again(), good),
-        "revoked, packet misplaced": lambda: no(
-            simple(PRIMARY) + revocation(0x20, PRIMARY, PRIMARY.hashed), good, "key is revoked"
-        ),
-        "revoker named": lambda: yes(designated(SUBKEY), good),
-        "revoked by the revoker": lambda: no(
-            # Nobody has the revoker's key here: gpg and sqv trust, we do not.
-            designated(STRANGER),
-            good,
-            "key is revoked",
-            gpg=True,
-            sqv=True,
-        ),
-        "back-signature with sha1": lambda: no(
-            weak_back_signature(), by_subkey, "not by a signing key", gpg=True
-        ),
-        "third parties": lambda: yes(with_third_parties(), good),
-        "direct-key signature forbids": lambda: no(
-            packet(6, PRIMARY.body)
-            + packet(
-                2,
-                PRIMARY.signature_body(
-                    0x1F, PRIMARY.hashed, [PRIMARY.issuer, when(CREATED), flags(0x01)]
-                ),
-            )
-            + packet(13, USER_ID)
-            + certification(PRIMARY),
-            good,
-            "not by a signing key",
-            # sqv prefers the flags of the user ID; gpg and we those of the key itself.
-            sqv=True,
-        ),
-        "direct-key signature expires": lambda: no(
-            direct_only(lasts(5 * DAY)), good, "key has expired"
-        ),
-        "issuer by keyid": lambda: yes(plain, by_issuer(hashed=False, loose=True)),
-        "issuer by fingerprint": lambda: yes(plain, by_issuer(hashed=True, loose=False)),
-        "no issuer": lambda: no(plain, by_issuer(hashed=False, loose=False), "no issuer"),
-        "two certificates": lambda: no(
-            plain + simple(STRANGER), good, "not one OpenPGP certificate", gpg=True, sqv=True
-        ),
-    }
+PLAIN = simple(PRIMARY)
+GOOD = detached(PRIMARY, MESSAGE)
+BY_SUBKEY = detached(SUBKEY, MESSAGE)
 
-
-CASES = table()
+CASES: dict[str, Callable[[], Case]] = {
+    "ed25519": lambda: yes(PLAIN, GOOD),
+    "rsa": lambda: yes(simple(rsa_key()), detached(rsa_key(), MESSAGE)),
+    "p256": lambda: yes(simple(nist_key("256")), detached(nist_key("256"), MESSAGE)),
+    "p384": lambda: yes(simple(nist_key("384")), detached(nist_key("384"), MESSAGE)),
+    "sha256": lambda: yes(PLAIN, detached(PRIMARY, MESSAGE, hash_number=8)),
+    "sha384": lambda: yes(PLAIN, detached(PRIMARY, MESSAGE, hash_number=9)),
+    "short integers": lambda: yes(PLAIN, short_integers()),
+    "integers not stripped": lambda: no(
+        # libgcrypt does not mind; one value has one encoding here.
+        PLAIN,
+        unstripped(),
+        "wrong bit count",
+        gpg=True,
+    ),
+    "subkey": lambda: yes(with_subkey(), BY_SUBKEY),
+    "renewed": lambda: yes(renewed(), GOOD),
+    "direct-key signature": lambda: yes(direct_only(), GOOD),
+    "other user ID revoked": lambda: yes(revoked_user_id(), GOOD),
+    "altered": lambda: no(PLAIN, GOOD, "other bytes", message=MESSAGE + b"x"),
+    "other key": lambda: no(
+        PLAIN, detached(STRANGER, MESSAGE), "not by a signing key of this certificate"
+    ),
+    "issuer pretended": lambda: no(
+        PLAIN,
+        packet(
+            2,
+            STRANGER.signature_body(
+                0x00, MESSAGE, [PRIMARY.issuer, when(CREATED)], unhashed=[PRIMARY.issuer_keyid]
+            ),
+        ),
+        "does not verify",
+    ),
+    "sha1": lambda: no(
+        PLAIN, detached(PRIMARY, MESSAGE, hash_number=2), "hash that is not accepted"
+    ),
+    "sha224": lambda: no(
+        PLAIN, detached(PRIMARY, MESSAGE, hash_number=11), "hash that is not accepted", sqv=True
+    ),
+    "text mode": lambda: no(
+        PLAIN, detached(PRIMARY, MESSAGE, kind=0x01), "not over binary data", sqv=True
+    ),
+    "two signatures": lambda: no(PLAIN, GOOD + GOOD, "more than one signature", sqv=True),
+    "one good, one bad": lambda: no(
+        PLAIN, GOOD + detached(PRIMARY, b"else"), "more than one signature", sqv=True
+    ),
+    "future": lambda: no(
+        # gpg 2.2 compares a signature's date with no clock; sqv's clock is today's.
+        PLAIN,
+        detached(PRIMARY, MESSAGE, created=CREATED + 30 * DAY),
+        "from the future",
+        gpg=True,
+        sqv=True,
+    ),
+    "older than its key": lambda: no(
+        PLAIN, detached(PRIMARY, MESSAGE, created=CREATED - DAY), "older than its key"
+    ),
+    "signature expired": lambda: no(
+        PLAIN,
+        detached(PRIMARY, MESSAGE, sub(3, DAY.to_bytes(4, "big"))),
+        "signature has expired",
+    ),
+    "unknown critical": lambda: no(
+        PLAIN, detached(PRIMARY, MESSAGE, sub(99, b"", critical=True)), "critical"
+    ),
+    "critical notation": lambda: no(
+        PLAIN, detached(PRIMARY, MESSAGE, sub(20, NOTATION, critical=True)), "critical"
+    ),
+    "unknown, not critical": lambda: yes(PLAIN, detached(PRIMARY, MESSAGE, sub(99, b"x"))),
+    "dated twice": lambda: no(
+        # The tools take one of the two dates; which one is theirs to know.
+        PLAIN,
+        detached(PRIMARY, MESSAGE, when(CREATED + DAY)),
+        "same thing twice",
+        gpg=True,
+        sqv=True,
+    ),
+    "expired": lambda: no(simple(PRIMARY, lasts(5 * DAY)), GOOD, "key has expired"),
+    "expired since": lambda: no(
+        # sqv asks whether the key was valid when it signed; gpg and we, also now.
+        simple(PRIMARY, lasts(15 * DAY)),
+        GOOD,
+        "key has expired",
+        sqv=True,
+    ),
+    "revoked": lambda: no(revoked_primary(), GOOD, "key is revoked"),
+    "revoked with sha1": lambda: no(revoked_primary(2), GOOD, "key is revoked"),
+    "primary expired, subkey not": lambda: no(
+        packet(6, PRIMARY.body)
+        + packet(13, USER_ID)
+        + certification(PRIMARY, lasts(15 * DAY), flag_byte=0x01)
+        + packet(14, SUBKEY.body)
+        + binding(PRIMARY, SUBKEY),
+        BY_SUBKEY,
+        "primary key has expired",
+        sqv=True,
+    ),
+    "subkey expired": lambda: no(with_subkey(lasts(5 * DAY)), BY_SUBKEY, "key has expired"),
+    "subkey revoked": lambda: no(revoked_subkey(), BY_SUBKEY, "key is revoked"),
+    "subkey may not sign": lambda: no(
+        with_subkey(flag_byte=0x0C), BY_SUBKEY, "not by a signing key"
+    ),
+    "no back-signature": lambda: no(with_subkey(back=False), BY_SUBKEY, "not by a signing key"),
+    "stolen subkey": lambda: no(stolen_subkey(), BY_SUBKEY, "not by a signing key"),
+    "primary may not sign": lambda: no(
+        simple(PRIMARY, flag_byte=0x01), GOOD, "not by a signing key"
+    ),
+    "no key flags": lambda: no(
+        # gpg takes silence for consent, as RFC 4880 let it; sqv and we do not.
+        simple(PRIMARY, flag_byte=None),
+        GOOD,
+        "not by a signing key",
+        gpg=True,
+    ),
+    "self-signature with sha1": lambda: no(
+        # gpg 2.2 still trusts SHA-1 in self-signatures.
+        weak_self_signature(),
+        GOOD,
+        "no valid self-signature",
+        gpg=True,
+    ),
+    "no self-signature": lambda: no(
+        packet(6, PRIMARY.body) + packet(13, USER_ID), GOOD, "no valid self-signature"
+    ),
+    "self-signature by another": lambda: no(
+        packet(6, PRIMARY.body)
+        + packet(13, USER_ID)
+        + packet(
+            2,
+            STRANGER.signature_body(
+                0x13,
+                uid_hashed(PRIMARY),
+                [PRIMARY.issuer, when(CREATED), flags(3)],
+                unhashed=[PRIMARY.issuer_keyid],
+            ),
+        ),
+        GOOD,
+        "no valid self-signature",
+    ),
+    "self-signature older than its key": lambda: no(
+        packet(6, PRIMARY.body)
+        + packet(13, USER_ID)
+        + certification(PRIMARY, created=CREATED - DAY),
+        GOOD,
+        "no valid self-signature",
+    ),
+    "self-signature with unknown critical part": lambda: no(
+        simple(PRIMARY, sub(99, b"", critical=True)), GOOD, "no valid self-signature"
+    ),
+    "only user ID revoked": lambda: no(
+        # gpg and sqv still know the key; we want a name its owner stands by.
+        only_user_id_revoked(),
+        GOOD,
+        "no valid self-signature",
+        gpg=True,
+        sqv=True,
+    ),
+    "user ID certified again": lambda: yes(user_id_certified_again(), GOOD),
+    "revoked, packet misplaced": lambda: no(
+        simple(PRIMARY) + revocation(0x20, PRIMARY, PRIMARY.hashed), GOOD, "key is revoked"
+    ),
+    "revoker named": lambda: yes(designated(SUBKEY), GOOD),
+    "revoked by the revoker": lambda: no(
+        # Nobody has the revoker's key here: gpg and sqv trust, we do not.
+        designated(STRANGER),
+        GOOD,
+        "key is revoked",
+        gpg=True,
+        sqv=True,
+    ),
+    "back-signature with sha1": lambda: no(
+        weak_back_signature(), BY_SUBKEY, "not by a signing key", gpg=True
+    ),
+    "third parties": lambda: yes(with_third_parties(), GOOD),
+    "direct-key signature forbids": lambda: no(
+        packet(6, PRIMARY.body)
+        + packet(
+            2,
+            PRIMARY.signature_body(
+                0x1F, PRIMARY.hashed, [PRIMARY.issuer, when(CREATED), flags(0x01)]
+            ),
+        )
+        + packet(13, USER_ID)
+        + certification(PRIMARY),
+        GOOD,
+        "not by a signing key",
+        # sqv prefers the flags of the user ID; gpg and we those of the key itself.
+        sqv=True,
+    ),
+    "direct-key signature expires": lambda: no(
+        direct_only(lasts(5 * DAY)), GOOD, "key has expired"
+    ),
+    "issuer by keyid": lambda: yes(PLAIN, by_issuer(hashed=False, loose=True)),
+    "issuer by fingerprint": lambda: yes(PLAIN, by_issuer(hashed=True, loose=False)),
+    "no issuer": lambda: no(PLAIN, by_issuer(hashed=False, loose=False), "no issuer"),
+    "two certificates": lambda: no(
+        PLAIN + simple(STRANGER), GOOD, "not one OpenPGP certificate", gpg=True, sqv=True
+    ),
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,13 +66,20 @@ class Gpg:
         return [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr")]
 
 
+@contextlib.contextmanager
+def private_home(home: Path) -> Iterator[Gpg]:
+    home.mkdir(mode=0o700)
+    assert len(str(home)) < 86, "sockets need a short path"
+    try:
+        yield Gpg(home)
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+
+
 @pytest.fixture
 def gpg(tmp_path: Path) -> Iterator[Gpg]:
-    home = tmp_path / "g"
-    home.mkdir(mode=0o700)
-    assert len(str(home)) < 80, "sockets need a short path"
-    yield Gpg(home)
-    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    with private_home(tmp_path / "g") as found:
+        yield found
 
 
 def we_say_good(certificate: bytes, signature: bytes, message: bytes, at: datetime) -> bool:
@@ -126,11 +134,10 @@ def make(gpg: Gpg, algorithm: str) -> Made:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Gpg:
-    """Return a second home, for a verifier who has no secret keys."""
-    home = tmp_path / "o"
-    home.mkdir(mode=0o700)
-    return Gpg(home)
+def other(tmp_path: Path) -> Iterator[Gpg]:
+    """Give a second home, for a verifier who has no secret keys."""
+    with private_home(tmp_path / "o") as found:
+        yield found
 
 
 @pytest.mark.parametrize("algorithm", ["ed25519", "rsa2048", "nistp256", "nistp384"])

@@ -153,5 +153,3 @@ def _sync_tree(folder: Path) -> None:
         if inner.is_dir():
             sync_folder(inner)
     sync_folder(folder)
-
-

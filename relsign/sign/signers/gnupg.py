@@ -206,6 +206,8 @@ def _session(home: Path) -> Iterator[gnupg.GPG]:
             if not agent_was_there:
                 gpgconf = require_program("gpgconf", "gpgconf")
                 run_program([gpgconf, "--homedir", folder, "--kill", "all"])
+                # Where the sockets were in /run/user, their folder would stay.
+                run_program([gpgconf, "--homedir", folder, "--remove-socketdir"])
 
 
 def _agent_answers(folder: Path) -> bool:

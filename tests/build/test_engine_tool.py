@@ -1,0 +1,139 @@
+"""tools/engine: uses what runs, starts only its own, ends only its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relsign.build.engine import Engine, connect
+from relsign.errors import HostError
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "engine"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Checkout:
+    """A folder with a copy of the tool in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.make()
+
+    def make(self) -> None:
+        (self.folder / "tools").mkdir(parents=True)
+        shutil.copy(TOOL, self.folder / "tools" / "engine")
+
+    def run(self, word: str, docker_host: str = "") -> subprocess.CompletedProcess[str]:
+        # Pipes on purpose: what `start` leaves running must not hold them open.
+        return subprocess.run(
+            [self.folder / "tools" / "engine", word],
+            env={"PATH": PATH, "DOCKER_HOST": docker_host},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def start(self) -> str:
+        done = self.run("start")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+def answers(url: str) -> bool:
+    try:
+        with connect({"DOCKER_HOST": url}):
+            return True
+    except HostError:
+        return False
+
+
+@pytest.mark.engine
+def test_a_running_engine_is_used_and_left_alone(engine: Engine, tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    for word in ("start", "url"):
+        assert checkout.run(word, engine.url).stdout == f"{engine.url}\n"
+    status = checkout.run("status", engine.url)
+    assert (status.returncode, status.stdout) == (0, f"running: {engine.url} (found)\n")
+    assert checkout.run("stop", engine.url).returncode == 0
+    assert answers(engine.url)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_word_says_which_there_are(tmp_path: Path) -> None:
+    done = Checkout(tmp_path).run("destroy")
+    assert done.returncode == 1
+    assert done.stderr == "tools/engine: usage: tools/engine start|stop|status|url\n"
+
+
+def can_start_its_own() -> bool:
+    """Say whether `start` would start an engine here: as root, with none at a usual place."""
+    quiet = not any(Path(p).is_socket() for p in ("/run/docker.sock", "/run/podman/podman.sock"))
+    return os.geteuid() == 0 and quiet and shutil.which("dockerd", path=PATH) is not None
+
+
+if can_start_its_own():
+
+    @pytest.fixture(params=["short", "deep/" + "x" * 90])
+    def checkout(request: pytest.FixtureRequest) -> Iterator[Checkout]:
+        name: str = request.param
+        # pytest's own folder names are too long for the short case, and /run is a
+        # file system an engine cannot use.
+        top = Path(tempfile.mkdtemp(prefix="rs"))
+        checkout = Checkout(top / name)
+        try:
+            yield checkout
+        finally:
+            assert checkout.run("stop").returncode == 0
+            shutil.rmtree(top)
+
+    @pytest.mark.engine
+    def test_start_twice_and_stop(checkout: Checkout) -> None:
+        assert checkout.run("url").returncode == 1
+        assert checkout.run("status").stdout == "not running\n"
+        url = checkout.start()
+        assert len(url.removeprefix("unix://")) < 100
+        assert answers(url)
+        pid = (checkout.folder / "out/engine/dockerd.pid").read_text()
+        assert checkout.start() == url
+        assert (checkout.folder / "out/engine/dockerd.pid").read_text() == pid
+        assert checkout.run("status").stdout == f"running: {url} (started by this checkout)\n"
+        assert checkout.run("stop").returncode == 0
+        assert not answers(url)
+        assert not Path(url.removeprefix("unix://")).exists()
+        assert str(checkout.folder) not in Path("/proc/self/mountinfo").read_text()
+
+    @pytest.mark.engine
+    def test_a_stale_pid_file_ends_nobody(checkout: Checkout) -> None:
+        state = checkout.folder / "out" / "engine"
+        state.mkdir(parents=True)
+        (state / "dockerd.pid").write_text(str(os.getpid()))
+        assert checkout.run("stop").returncode == 0
+
+    @pytest.mark.engine
+    def test_a_killed_engine_is_replaced(checkout: Checkout) -> None:
+        checkout.start()
+        pid = int((checkout.folder / "out/engine/dockerd.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        assert answers(checkout.start())
+
+    @pytest.mark.engine
+    def test_a_checkout_that_was_deleted_meanwhile(checkout: Checkout) -> None:
+        first = checkout.start()
+        # Its mounts keep a few folders from going, as they would for anybody.
+        shutil.rmtree(checkout.folder, ignore_errors=True)
+        (checkout.folder / "tools").mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOOL, checkout.folder / "tools" / "engine")
+        second = checkout.start()
+        assert answers(second)
+        assert checkout.run("stop").returncode == 0
+        assert not answers(first)
+        assert not answers(second)
