@@ -34,6 +34,20 @@ import msgspec
 import rfc8785
 
 from relsign.errors import InputError
+from relsign.formats.explain import explain, find_difference, shorten, show_place
+
+__all__ = [
+    "MAX_BYTES",
+    "Document",
+    "decode_canonical",
+    "decode_json",
+    "decode_reviewable",
+    "decode_toml",
+    "decode_value",
+    "encode_canonical",
+    "encode_reviewable",
+    "shorten",
+]
 
 MAX_BYTES = 1 << 20
 """Default bound on a document, in bytes; larger ones state their own."""
@@ -116,12 +130,6 @@ def decode_value(value: object, into: type[D], where: str) -> D:
     return _convert(value, into, where)
 
 
-def shorten(text: str, limit: int = 120) -> str:
-    """Return untrusted `text` escaped to printable ASCII and cut to `limit` characters."""
-    safe = text.encode("unicode_escape").decode("ascii")
-    return safe if len(safe) <= limit else f"{safe[: limit - 3]}..."
-
-
 def _text(data: bytes, where: str, max_bytes: int) -> str:
     if len(data) > max_bytes:
         raise InputError(
@@ -162,34 +170,4 @@ def _convert(value: object, into: type[D], where: str) -> D:
     try:
         return msgspec.convert(value, into, strict=True)
     except (msgspec.ValidationError, RecursionError, OverflowError) as error:
-        raise _explain(str(error), value, where) from error
-
-
-def _explain(message: str, value: object, where: str) -> InputError:
-    """Split msgspec's message into what is wrong, where, and what stands there."""
-    what, _, path = message.partition(" - at `$")
-    path = path.rstrip("`").removeprefix(".")
-    got, shown = _at(value, path), shorten(path)
-    pattern = re.fullmatch(r"Expected `str` matching regex '(.*)'", what, re.DOTALL)
-    if pattern is not None:
-        what, expected = "not an acceptable value", f"text like {pattern[1]}".replace("\\\\", "\\")
-    else:
-        what, expected = shorten(what[:1].lower() + what[1:], 240), ""
-    return InputError(
-        what,
-        where=f"{where}: {shown}" if shown else where,
-        expected=expected,
-        got=shorten(repr(got)) if isinstance(got, str | int | float) else "",
-    )
-
-
-def _at(value: object, path: str) -> object:
-    """Return what stands at msgspec's `path` inside decoded data, or None."""
-    for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
-        if key and isinstance(value, dict):
-            value = value.get(key)
-        elif index and isinstance(value, list | tuple) and int(index) < len(value):
-            value = value[int(index)]
-        else:
-            return None
-    return value
+        raise explain(error, value, into, where) from error

@@ -1,76 +1,207 @@
-"""Why a document was refused, in words: what is wrong, where inside it, and what stands there.
+r"""Why a document was refused, in words: what is wrong, where inside it, and what stands there.
 
-msgspec reports one sentence such as ``Expected `int`, got `str` - at `$.steps[0].threshold```.
-This module turns it into our error.  A rule's own words travel in its pattern as
-a regular-expression comment, see `relsign.formats.names.shaped`.
+msgspec reports one sentence, such as "Expected `int`, got `str` - at `$.steps[0].threshold`".
+This module makes our error of it.  The words for a pattern travel inside the
+pattern, as the comment that `relsign.formats.names.shaped` puts there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import msgspec
 from msgspec import inspect
 
 from relsign.errors import InputError
 
-Step = str | int | None
-"""One step of a path: a field, an index, or None for some entry of a table."""
+Part = str | int | None
+"""One part of a path: a field, an index, or None for some entry of a table."""
 
 _PLACE = re.compile(r" - at (`key` in )?`\$([^`]*)`\Z")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-_SHAPE = re.compile(r"Expected `str` matching regex '(?:\(\?#(?P<words>[^)]*)\))?.*'", re.DOTALL)
-_WRONG_WORD = re.compile(r"Invalid (?:enum )?value ", re.DOTALL)
+_PART = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_SHAPE = re.compile(r"Expected `str` matching regex '(?:\(\?#([^)]*)\))?.*'", re.DOTALL)
+_KIND = re.compile(r"Expected `([a-z |]+)`(, got `[a-z]+`)?(.*)")
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
+_WORDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "datetime": "a time",
+    "float": "a number",
+    "int": "an integer",
+    "null": "null",
+    "object": "a table",
+    "str": "text",
+}
 
 
 def shorten(text: str, limit: int = 120) -> str:
     """Return untrusted `text` escaped to printable ASCII and cut to `limit` characters."""
-    safe = text[:limit].encode("unicode_escape").decode("ascii")
-    return safe if len(safe) <= limit and len(text) <= limit else f"{safe[: limit - 3]}..."
+    safe = text[: limit + 1].encode("unicode_escape").decode("ascii")
+    return safe if len(safe) <= limit else f"{safe[: limit - 3]}..."
 
 
-def explain(error: Exception, value: object, into: object, where: str) -> InputError:
-    """Return msgspec's refusal to read `value` as `into` as an InputError with its path."""
+def explain(error: Exception, value: object, into: type, where: str) -> InputError:
+    """Return msgspec's refusal to read `value` as `into`, with the path inside the document."""
     message = str(error)
     place = _PLACE.search(message)
-    what = message[: place.start()] if place else message
-    path = _parse_path(place[2]) if place else []
-    key = place is not None and place[1] is not None
-    entries = _name_entries([*path, None] if key else path, value, into, message)
-    path, got = (entries[:-1], entries[-1]) if key else (entries, _look(value, entries))
-    expected = ""
-    if shape := _SHAPE.fullmatch(what):
-        what, expected = f"not an acceptable {'name' if key else 'value'}", shape["words"] or ""
-    elif _WRONG_WORD.match(what):
-        what, expected = "not an acceptable value", ", ".join(_choices(into, path))
-    else:
-        what = shorten(what[:1].lower() + what[1:], 240)
+    of_key = place is not None and place[1] is not None
+    path = _read_path(place[2]) if place else []
+    path = _name_entries([*path, None] if of_key else path, value, into, message)
+    got = show_value(path[-1] if of_key else _look(value, path))
+    what, expected = _say(message[: place.start()] if place else message)
+    if what == "unknown field":
+        expected, got = "", expected
+    elif what == "field missing" or what == message:
+        got = ""
     return InputError(
         what,
-        where=f"{where}: {show_path(path)}" if path else where,
-        expected=expected,
-        got=_show(got),
+        where=show_place(where, path[:-1] if of_key else path),
+        expected=expected or ", ".join(_choices(into, path)),
+        got=got,
     )
 
 
-def show_path(path: list[Step]) -> str:
-    """Return a path inside a document as people write it: ``steps[0].pubkeys[2]``."""
-    return "".join(_show_step(step) for step in path).removeprefix(".")
+def show_place(where: str, path: list[Part]) -> str:
+    """Return a document and a path inside it: ``layout: steps[0].pubkeys[2]``."""
+    return f"{where}: {''.join(map(_show_part, path)).removeprefix('.')}" if path else where
 
 
-def find_difference(read: object, written: object) -> tuple[list[Step], str, str]:
+def show_value(value: object) -> str:
+    """Return a decoded value in a few printable characters."""
+    match value:
+        case bool() | None:
+            return {True: "true", False: "false", None: "null"}[value]
+        case int() if value.bit_length() > 64:
+            return f"an integer of {value.bit_length()} bits"
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return "a list"
+        case str():
+            return shorten(repr(value[:200]))
+    return shorten(repr(value))
+
+
+def find_difference(read: object, written: object) -> tuple[list[Part], str, str]:
     """Return where decoded data first differs from what we would write, and both sides."""
     if isinstance(read, dict) and isinstance(written, dict):
-        for name in written:
+        for name, new in written.items():
             if name not in read:
-                return [name], "", "nothing"
-            if read[name] != written[name]:
-                path, expected, got = find_difference(read[name], written[name])
+                return [name], show_value(new), "nothing"
+            if read[name] != new:
+                path, expected, got = find_difference(read[name], new)
                 return [name, *path], expected, got
     if isinstance(read, list) and isinstance(written, list):
         for index, (old, new) in enumerate(zip(read, written, strict=True)):
             if old != new:
                 path, expected, got = find_difference(old, new)
                 return [index, *path], expected, got
-    return [], _show(written), _show(read)
+    return [], show_value(written), show_value(read)
+
+
+def _say(sentence: str) -> tuple[str, str]:
+    """Return msgspec's sentence as what is wrong and what was expected."""
+    if shape := _SHAPE.fullmatch(sentence):
+        return "not an acceptable value", shape[1] or ""
+    if field := _FIELD.fullmatch(sentence):
+        what = "unknown field" if field[1] == "contains unknown" else "field missing"
+        return what, shorten(field[2])
+    if kind := _KIND.fullmatch(sentence):
+        words = " or ".join(_WORDS.get(word, word) for word in kind[1].split(" | "))
+        return ("wrong type" if kind[2] else "not an acceptable value"), f"{words}{kind[3]}"
+    if sentence.startswith("Invalid RFC3339"):
+        return "not an acceptable value", "a time such as 2026-11-21T08:00:00Z"
+    if sentence.startswith(("Invalid enum value", "Invalid value")):
+        return "not an acceptable value", ""
+    return shorten(sentence, 240), ""
+
+
+def _read_path(text: str) -> list[Part]:
+    return [
+        field or (None if index == "..." else int(index)) for field, index in _PART.findall(text)
+    ]
+
+
+def _show_part(part: Part) -> str:
+    if isinstance(part, str) and part.isidentifier() and part.isascii():
+        return f".{part}"
+    return f"[{shorten(str(part))}]"
+
+
+def _look(value: object, path: list[Part]) -> object:
+    """Return what stands at `path` inside decoded data, or None."""
+    for part in path:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def _replace(value: object, path: list[Part], new: object) -> object:
+    """Return decoded data with `new` at `path`, which must exist."""
+    if not path:
+        return new
+    head, rest = path[0], path[1:]
+    if isinstance(value, dict):
+        return {**value, head: _replace(value[head], rest, new)}
+    return [_replace(v, rest, new) if i == head else v for i, v in enumerate(_items(value))]
+
+
+def _name_entries(path: list[Part], value: object, into: type, message: str) -> list[Part]:
+    """Fill in which entries of tables msgspec means: it writes ``[...]`` for all of them.
+
+    A table is halved for as long as one half alone is refused for the same reason.
+    """
+    named: list[Part] = []
+    for part in path:
+        table = _look(value, named)
+        if part is None and isinstance(table, dict):
+            names = list(table)
+            while len(names) > 1:
+                half = names[: len(names) // 2]
+                trial = _replace(value, named, {name: table[name] for name in half})
+                names = half if _refusal(trial, into) == message else names[len(half) :]
+            part = names[0]
+        named.append(part)
+    return named
+
+
+def _refusal(value: object, into: type) -> str:
+    try:
+        msgspec.convert(value, into)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
+
+
+def _choices(into: type, path: list[Part]) -> list[str]:
+    """Return the words a schema allows at `path`, where it lists them."""
+    kinds = _flatten(inspect.type_info(into))
+    for part in path:
+        kinds = [inner for kind in kinds for inner in _inside(kind, part)]
+    return [str(v) for kind in kinds if isinstance(kind, inspect.LiteralType) for v in kind.values]
+
+
+def _inside(kind: inspect.Type, part: Part) -> list[inspect.Type]:
+    match kind:
+        case inspect.StructType(tag_field=field, tag=tag) if part == field:
+            return [inspect.LiteralType([tag])]
+        case inspect.StructType(fields=fields):
+            return [t for f in fields if f.encode_name == part for t in _flatten(f.type)]
+        case inspect.VarTupleType(item_type=item):
+            return _flatten(item)
+        case inspect.TupleType(item_types=items) if isinstance(part, int):
+            return _flatten(items[part])
+    return []
+
+
+def _flatten(kind: inspect.Type) -> list[inspect.Type]:
+    match kind:
+        case inspect.UnionType(types=kinds):
+            return [inner for each in kinds for inner in _flatten(each)]
+        case inspect.Metadata(type=inner):
+            return _flatten(inner)
+    return [kind]

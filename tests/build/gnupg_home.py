@@ -43,7 +43,7 @@ class GnuPG:
         self.run("--quick-generate-key", who, kind, "sign", expires, at=at)
         # A number asked for the exact user id picks the newest key of that name.
         lines = self.run("--with-colons", "--list-keys", f"={who}").decode().splitlines()
-        return [line.split(":")[9] for line in lines if line.startswith("fpr:")][0]
+        return next(line.split(":")[9] for line in lines if line.startswith("fpr:"))
 
     def sign(self, data: Path, key: str, *options: str, at: str = "") -> Path:
         """Write a detached signature beside the file and return its path."""
@@ -58,5 +58,5 @@ class GnuPG:
 
     def stop(self) -> None:
         """End the agent gpg started for this home."""
-        command = ["gpgconf", "--homedir", self.home, "--kill", "all"]
+        command: list[str | Path] = ["gpgconf", "--homedir", self.home, "--kill", "all"]
         subprocess.run(command, check=True, capture_output=True)
