@@ -33,6 +33,7 @@ BOOTSTRAP_SECONDS = 1800
 PYTHON_FOLDER = "usr/lib/relsign/python"
 HOST_NAME = "relsign"
 MEMORY_BYTES = 4 << 30
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
 # Documentation and translations are a quarter of the bytes, and no build reads them.
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
 NAMESPACES = ("--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child")
@@ -90,6 +91,9 @@ def make_rootfs(lock: BuilderLock, store: Store, destination: Path) -> RootFileS
     """Make the root file system and return what it is, whatever the lock says it should be."""
     with tempfile.TemporaryDirectory(prefix="relsign-") as name:
         folder = Path(name)
+        if not _PLAIN_PATH.fullmatch(name):
+            # The path stands in an apt source and in a shell script.
+            raise HostError("temporary folder has an odd name", where=name, hint="set TMPDIR")
         # The unpacked root is worked on as other users, who must get through.
         folder.chmod(0o755)
         (folder / "work").mkdir()
@@ -144,6 +148,8 @@ def _lay_out_wheels(lock: BuilderLock, store: Store, folder: Path) -> None:
 def _run(lock: BuilderLock, folder: Path, destination: Path) -> None:
     place = "memory" if _available_bytes() > MEMORY_BYTES else "disk"
     command: list[str | Path] = [
+        # Killed even if we are killed ourselves and can clean up nothing.
+        *(require_program("setpriv", "util-linux"), "--pdeathsig", "KILL", "--"),
         *(require_program("unshare", "util-linux"), *_user_namespace(), *NAMESPACES, "--"),
         *("sh", "-e", "-c", INSIDE, "sh", place, folder / "work"),
         *(require_program("mmdebstrap", "mmdebstrap"), "--mode=root", "--variant=essential"),

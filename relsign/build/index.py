@@ -52,6 +52,7 @@ PIP_VARIABLES = (
 )
 PURE_WHEEL = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+-(?:py2\.)?py3-none-any\.whl")
 PIP_QUIET = ("--quiet", "--no-input", "--disable-pip-version-check", "--no-cache-dir")
+INDEX_KEYS = (":env:.index-url", "global.index-url")
 PAGE_SECONDS = 60
 PIP_SECONDS = 1800
 
@@ -105,8 +106,11 @@ class ResolvedWheel:
 
 def configured_index() -> str:
     """Return the address of the index: pip's configuration, or the library's default."""
-    result = _pip("config", "get", "global.index-url", check=False)
-    return result.strip() or os.environ.get("PIP_INDEX_URL", "") or PYPI_SIMPLE_ENDPOINT
+    # `config get` does not read PIP_CONFIG_FILE; `config list` shows all pip would use,
+    # each as NAME='VALUE'.
+    lines = (line.partition("=") for line in _pip("config", "list", check=False).splitlines())
+    settings = {name: value.strip("'\"") for name, _, value in lines}
+    return next((settings[key] for key in INDEX_KEYS if settings.get(key)), PYPI_SIMPLE_ENDPOINT)
 
 
 def find_sdist(source: PypiSdist, index: str) -> IndexFile:

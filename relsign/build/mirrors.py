@@ -108,7 +108,9 @@ def fetch_archive_files(
     total = sum(file.size or 0 for file in wanted) or None
     for mirror in mirrors if missing else ():
         for batch, failed in _fetch_all(mirror, missing, store):
-            failures |= failed
+            # That a mirror served other bytes is not forgotten because the next has none.
+            lied = {p: e for p, e in failures.items() if isinstance(e, VerificationError)}
+            failures |= failed | lied
             missing = [f for f in missing if f not in batch or f.path in failed]
             progress((total or 0) - sum(file.size or 0 for file in missing), total)
         if not missing:

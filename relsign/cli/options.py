@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from relsign.system.workspace import Workspace
+if TYPE_CHECKING:
+    from relsign.system.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -24,7 +25,7 @@ def project_option(function: F) -> F:
         "workspace",
         type=PATH,
         default=Path(),
-        callback=lambda _ctx, _param, value: Workspace(value.absolute()),
+        callback=lambda _ctx, _param, value: _workspace(value),
         metavar="FOLDER",
         help="Project folder, with relsign.toml in it.  [default: current folder]",
     )
@@ -82,6 +83,12 @@ def as_option(function: F) -> F:
         "--as", "name", required=True, metavar="NAME", help="Your key's name in the roster."
     )
     return option(function)
+
+
+def _workspace(folder: Path) -> Workspace:
+    from relsign.system.workspace import Workspace
+
+    return Workspace(folder.absolute())
 
 
 def _data_folder() -> Path:

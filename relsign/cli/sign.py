@@ -69,7 +69,7 @@ def sign(
     signer = KeyStore(keys).open(
         name, read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
     )
-    for path in sign_release(release, request, party, signer.sign, now):
+    for path in sign_release(release, request, party, signer.sign):
         click.echo(show_path(path))
     talk(f"{name} signed {release.project} {release.version}")
 

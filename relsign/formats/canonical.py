@@ -52,6 +52,9 @@ __all__ = [
 MAX_BYTES = 1 << 20
 """Default bound on a document, in bytes; larger ones state their own."""
 
+MAX_DOTS = 1000
+"""Bound on the dots in one line of TOML."""
+
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A frozen value of a document; a field it does not name is refused."""
@@ -84,25 +87,21 @@ def decode_canonical(data: bytes, into: type[D], where: str, *, max_bytes: int =
     `where` names the document in errors.  Raises InputError for anything that
     is not exactly the canonical encoding of a valid value (RFC 8785).
     """
-    value = _convert(_load_json(data, where, max_bytes), into, where)
-    if encode_canonical(value) != data:
-        raise InputError(
-            "not in canonical form",
-            where=where,
-            hint="signed documents are RFC 8785 JSON; do not re-format them",
-        )
+    value = decode_json(data, into, where, max_bytes=max_bytes)
+    written = encode_canonical(value)
+    if written != data:
+        hint = "signed documents are RFC 8785 JSON; do not re-format them"
+        raise _other_form("not in canonical form", data, written, where, hint)
     return value
 
 
 def decode_reviewable(data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES) -> D:
     """Return the `into` value of sorted, indented JSON; raise InputError otherwise."""
-    value = _convert(_load_json(data, where, max_bytes), into, where)
-    if encode_reviewable(value) != data:
-        raise InputError(
-            "not in the form relsign writes",
-            where=where,
-            hint="this file is generated: change its definition and run `relsign lock`",
-        )
+    value = decode_json(data, into, where, max_bytes=max_bytes)
+    written = encode_reviewable(value)
+    if written != data:
+        hint = "this file is generated: change its definition and run `relsign lock`"
+        raise _other_form("not in the form relsign writes", data, written, where, hint)
     return value
 
 
@@ -118,6 +117,11 @@ def decode_json(data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_
 def decode_toml(data: bytes, into: type[D], where: str, *, max_bytes: int = MAX_BYTES) -> D:
     """Return the `into` value of a TOML file; raise InputError with the path inside it."""
     text = _text(data, where, max_bytes)
+    # tomllib needs the square of the time for a key of many dotted parts.
+    if any(line.count(".") > MAX_DOTS for line in text.split("\n")):
+        raise InputError(
+            "a line with too many dots", where=where, expected=f"at most {MAX_DOTS} dots"
+        )
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -144,11 +148,20 @@ def _text(data: bytes, where: str, max_bytes: int) -> str:
 def _load_json(data: bytes, where: str, max_bytes: int) -> object:
     text = _text(data, where, max_bytes)
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        if _HALF_PAIR.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("half a surrogate pair", where=where) from error
     except InputError as error:
         raise InputError(error.what, where=where, got=error.got) from error
     except (ValueError, RecursionError) as error:
         raise InputError("not valid JSON", where=where, got=shorten(str(error))) from error
+    return value
+
+
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+"""The escape of one half of a surrogate pair, which may be half of nothing."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -166,8 +179,16 @@ def _refuse_constant(word: str) -> NoReturn:
     raise InputError("not a JSON number", got=word)
 
 
+def _other_form(what: str, read: bytes, written: bytes, where: str, hint: str) -> InputError:
+    """Return the error for bytes that hold a value in another form than ours."""
+    path, expected, got = find_difference(json.loads(read), json.loads(written))
+    return InputError(what, where=show_place(where, path), expected=expected, got=got, hint=hint)
+
+
 def _convert(value: object, into: type[D], where: str) -> D:
     try:
         return msgspec.convert(value, into, strict=True)
     except (msgspec.ValidationError, RecursionError, OverflowError) as error:
         raise explain(error, value, into, where) from error
+    except UnicodeEncodeError as error:
+        raise InputError("half a surrogate pair", where=where) from error

@@ -28,10 +28,10 @@ MAX_SIGNATURES = 64
 MAX_SIGNATURE_BYTES = 8 << 10
 
 
-class EncodedSignature(Document, frozen=True, kw_only=True):
+class EncodedSignature(Document, frozen=True, kw_only=True, omit_defaults=True):
     """One signature as it stands in the file."""
 
-    keyid: Annotated[KeyId | None, Meta()] = None
+    keyid: KeyId | None = None
     sig: Annotated[str, Meta(min_length=1, max_length=2 * MAX_SIGNATURE_BYTES)]
 
 
@@ -64,7 +64,7 @@ class Envelope(Document, frozen=True, kw_only=True):
                 payload=base64.b64encode(self.payload).decode(),
                 payloadType=self.payload_type,
                 signatures=tuple(
-                    EncodedSignature(keyid=s.keyid, sig=base64.b64encode(s.sig).decode())
+                    EncodedSignature(keyid=s.keyid or None, sig=base64.b64encode(s.sig).decode())
                     for s in self.signatures
                 ),
             )

@@ -8,6 +8,7 @@ pattern, as the comment that `relsign.formats.names.shaped` puts there.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import inspect
@@ -17,11 +18,21 @@ from relsign.errors import InputError
 Part = str | int | None
 """One part of a path: a field, an index, or None for some entry of a table."""
 
+BAD = "not an acceptable value"
+BAD_NAME = "not an acceptable name"
+MISTYPED = "wrong type"
+UNKNOWN = "unknown field"
+MISSING = "field missing"
+
+MAX_SHOWN_BITS = 64
+"""Python refuses to write out integers of many digits."""
+
 _PLACE = re.compile(r" - at (`key` in )?`\$([^`]*)`\Z")
 _PART = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _SHAPE = re.compile(r"Expected `str` matching regex '(?:\(\?#([^)]*)\))?.*'", re.DOTALL)
-_KIND = re.compile(r"Expected `([a-z |]+)`(, got `[a-z]+`)?(.*)")
+_KIND = re.compile(r"Expected `([a-z |]+)`(, got `[a-z]+`)?([^`]*)")
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
+_NOTHING = object()
 _WORDS = {
     "array": "a list",
     "bool": "true or false",
@@ -49,14 +60,14 @@ def explain(error: Exception, value: object, into: type, where: str) -> InputErr
     path = _name_entries([*path, None] if of_key else path, value, into, message)
     got = show_value(path[-1] if of_key else _look(value, path))
     what, expected = _say(message[: place.start()] if place else message)
-    if what == "unknown field":
+    if what == UNKNOWN:
         expected, got = "", expected
-    elif what == "field missing" or what == message:
+    elif what not in {BAD, MISTYPED}:
         got = ""
     return InputError(
-        what,
+        BAD_NAME if of_key else what,
         where=show_place(where, path[:-1] if of_key else path),
-        expected=expected or ", ".join(_choices(into, path)),
+        expected=expected or " or ".join(_choices(into, path)),
         got=got,
     )
 
@@ -71,7 +82,7 @@ def show_value(value: object) -> str:
     match value:
         case bool() | None:
             return {True: "true", False: "false", None: "null"}[value]
-        case int() if value.bit_length() > 64:
+        case int() if value.bit_length() > MAX_SHOWN_BITS:
             return f"an integer of {value.bit_length()} bits"
         case dict():
             return "a table"
@@ -83,36 +94,43 @@ def show_value(value: object) -> str:
 
 
 def find_difference(read: object, written: object) -> tuple[list[Part], str, str]:
-    """Return where decoded data first differs from what we would write, and both sides."""
-    if isinstance(read, dict) and isinstance(written, dict):
-        for name, new in written.items():
-            if name not in read:
-                return [name], show_value(new), "nothing"
-            if read[name] != new:
-                path, expected, got = find_difference(read[name], new)
-                return [name, *path], expected, got
-    if isinstance(read, list) and isinstance(written, list):
-        for index, (old, new) in enumerate(zip(read, written, strict=True)):
-            if old != new:
-                path, expected, got = find_difference(old, new)
-                return [index, *path], expected, got
-    return [], show_value(written), show_value(read)
+    """Return where decoded data first differs from what we would write, and both sides.
+
+    An empty path and no sides say that only the form differs: white space, order.
+    """
+    for name, old, new in _pairs(read, written):
+        if old != new:
+            path, expected, got = find_difference(old, new)
+            return [name, *path], expected, got
+    if read == written:
+        return [], "", ""
+    return [], show_value(written), "nothing" if read is _NOTHING else show_value(read)
+
+
+def _pairs(read: object, written: object) -> Iterable[tuple[str | int, object, object]]:
+    """Return what stands side by side inside; a default may be missing in what was read."""
+    match read, written:
+        case dict(), dict():
+            return [(name, read.get(name, _NOTHING), new) for name, new in written.items()]
+        case list(), list():
+            return [(i, *pair) for i, pair in enumerate(zip(read, written, strict=True))]
+    return []
 
 
 def _say(sentence: str) -> tuple[str, str]:
     """Return msgspec's sentence as what is wrong and what was expected."""
     if shape := _SHAPE.fullmatch(sentence):
-        return "not an acceptable value", shape[1] or ""
+        return BAD, shape[1] or ""
     if field := _FIELD.fullmatch(sentence):
-        what = "unknown field" if field[1] == "contains unknown" else "field missing"
+        what = UNKNOWN if field[1] == "contains unknown" else MISSING
         return what, shorten(field[2])
     if kind := _KIND.fullmatch(sentence):
         words = " or ".join(_WORDS.get(word, word) for word in kind[1].split(" | "))
-        return ("wrong type" if kind[2] else "not an acceptable value"), f"{words}{kind[3]}"
+        return (MISTYPED if kind[2] else BAD), f"{words}{kind[3]}"
     if sentence.startswith("Invalid RFC3339"):
-        return "not an acceptable value", "a time such as 2026-11-21T08:00:00Z"
+        return BAD, "a time such as 2026-11-21T08:00:00Z"
     if sentence.startswith(("Invalid enum value", "Invalid value")):
-        return "not an acceptable value", ""
+        return BAD, ""
     return shorten(sentence, 240), ""
 
 
@@ -125,7 +143,7 @@ def _read_path(text: str) -> list[Part]:
 def _show_part(part: Part) -> str:
     if isinstance(part, str) and part.isidentifier() and part.isascii():
         return f".{part}"
-    return f"[{shorten(str(part))}]"
+    return "[...]" if part is None else f"[{shorten(str(part))}]"
 
 
 def _look(value: object, path: list[Part]) -> object:
@@ -147,7 +165,9 @@ def _replace(value: object, path: list[Part], new: object) -> object:
     head, rest = path[0], path[1:]
     if isinstance(value, dict):
         return {**value, head: _replace(value[head], rest, new)}
-    return [_replace(v, rest, new) if i == head else v for i, v in enumerate(_items(value))]
+    if isinstance(value, list) and isinstance(head, int):
+        return [*value[:head], _replace(value[head], rest, new), *value[head + 1 :]]
+    return value
 
 
 def _name_entries(path: list[Part], value: object, into: type, message: str) -> list[Part]:
@@ -158,14 +178,15 @@ def _name_entries(path: list[Part], value: object, into: type, message: str) -> 
     named: list[Part] = []
     for part in path:
         table = _look(value, named)
-        if part is None and isinstance(table, dict):
-            names = list(table)
-            while len(names) > 1:
-                half = names[: len(names) // 2]
-                trial = _replace(value, named, {name: table[name] for name in half})
-                names = half if _refusal(trial, into) == message else names[len(half) :]
-            part = names[0]
-        named.append(part)
+        if part is not None or not isinstance(table, dict):
+            named.append(part)
+            continue
+        names = list(table)
+        while len(names) > 1:
+            half = names[: len(names) // 2]
+            trial = _replace(value, named, {name: table[name] for name in half})
+            names = half if _refusal(trial, into) == message else names[len(half) :]
+        named.extend(names)
     return named
 
 
@@ -188,7 +209,7 @@ def _choices(into: type, path: list[Part]) -> list[str]:
 def _inside(kind: inspect.Type, part: Part) -> list[inspect.Type]:
     match kind:
         case inspect.StructType(tag_field=field, tag=tag) if part == field:
-            return [inspect.LiteralType([tag])]
+            return [inspect.LiteralType((tag,))]
         case inspect.StructType(fields=fields):
             return [t for f in fields if f.encode_name == part for t in _flatten(f.type)]
         case inspect.VarTupleType(item_type=item):

@@ -12,8 +12,16 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
-from relsign.formats.names import Epoch, FileName, HexDigest, Name, Size, Version
-from relsign.formats.recipe import MAX_ARTIFACTS, refuse_repeats
+from relsign.formats.names import (
+    MAX_ARTIFACTS,
+    Epoch,
+    FileName,
+    HexDigest,
+    Name,
+    Size,
+    Version,
+    refuse_repeats,
+)
 
 MAX_FINGERPRINT_BYTES = 16 << 20
 

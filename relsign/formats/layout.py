@@ -13,14 +13,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from relsign.formats.canonical import Document, decode_json, encode_canonical
+from relsign.formats.canonical import Document, decode_canonical, encode_canonical
 from relsign.formats.link import StepName
-from relsign.formats.names import KeyId, Time, whole_seconds_utc
-from relsign.formats.recipe import refuse_repeats
+from relsign.formats.names import KeyId, Time, refuse_repeats, shaped, whole_seconds_utc
 
 MAX_LAYOUT_BYTES = 8 << 20
 MAX_RULES = 20_000
-Pattern = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_*][A-Za-z0-9._+~/*-]{0,1000}\Z")]
+Pattern = Annotated[
+    str,
+    shaped("a path, with no wildcard but *", r"[A-Za-z0-9_*][A-Za-z0-9._+~/*-]{0,1000}"),
+]
 """A path, or a path with ``*`` in it; no other wildcard is accepted."""
 
 PlainRule = tuple[Literal["CREATE", "ALLOW", "REQUIRE", "DISALLOW"], Pattern]
@@ -40,7 +42,7 @@ Rules = Annotated[tuple[EncodedRule, ...], Meta(min_length=1, max_length=MAX_RUL
 class Ed25519Public(Document, frozen=True, kw_only=True):
     """Raw public key as hexadecimal."""
 
-    public: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    public: Annotated[str, shaped("64 digits of 0-9 a-f", r"[0-9a-f]{64}")]
 
 
 class LayoutKey(Document, frozen=True, kw_only=True):
@@ -103,6 +105,7 @@ class Layout(Document, frozen=True, kw_only=True):
             raise ValueError("expires is not whole seconds in UTC")
         if [step.name for step in self.steps] != ["source", "build"]:
             raise ValueError("steps are not source and build, in that order")
+        refuse_repeats("public key", (key.keyval.public for key in self.keys.values()))
         for keyid, key in self.keys.items():
             if key.keyid != keyid:
                 raise ValueError(f"key listed under another keyid: {keyid}")
@@ -136,4 +139,4 @@ def check_rules(rules: tuple[tuple[str, ...], ...]) -> None:
 
 def parse_layout(payload: bytes, where: str = "layout") -> Layout:
     """Return the layout in a payload; raise InputError for what we do not accept."""
-    return decode_json(payload, Layout, where, max_bytes=MAX_LAYOUT_BYTES)
+    return decode_canonical(payload, Layout, where, max_bytes=MAX_LAYOUT_BYTES)

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from relsign.formats.canonical import Document, decode_json, encode_canonical
+from relsign.formats.canonical import Document, decode_canonical, encode_canonical
 from relsign.formats.names import HexDigest, Name, RelativePath, Version
 
 MAX_LINK_BYTES = 16 << 20
@@ -62,7 +62,7 @@ def parse_link(payload: bytes, where: str = "link") -> Link:
     A layout in the place of a link (a sublayout, whose inspections a reference
     verifier would run) is refused by its `_type`.
     """
-    return decode_json(payload, Link, where, max_bytes=MAX_LINK_BYTES)
+    return decode_canonical(payload, Link, where, max_bytes=MAX_LINK_BYTES)
 
 
 def link_file_name(step: str, keyid: str) -> str:

@@ -22,16 +22,27 @@ from relsign.formats.canonical import (
     decode_toml,
     encode_reviewable,
 )
-from relsign.formats.names import Epoch, HexDigest, Name, Size
-from relsign.formats.recipe import DebianName, refuse_repeats
+from relsign.formats.names import Epoch, HexDigest, Name, Size, refuse_repeats, shaped
+from relsign.formats.recipe import DebianName
 
 Architecture = Literal["amd64", "arm64", "all"]
-DebianVersion = Annotated[str, Meta(pattern=r"\A[0-9][0-9A-Za-z.+~:-]{0,99}\Z")]
-Requirement = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*==[0-9A-Za-z.+!-]+\Z")]
-ArchivePath = Annotated[
-    str, Meta(pattern=r"\Apool/[A-Za-z0-9][A-Za-z0-9._+~%-]*(?:/[A-Za-z0-9][A-Za-z0-9._+~%-]*)+\Z")
+DebianVersion = Annotated[
+    str,
+    shaped("a Debian version: a digit, then 0-9 A-Z a-z . + ~ : -", r"[0-9][0-9A-Za-z.+~:-]{0,99}"),
 ]
-WheelName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._+~-]{0,195}\.whl\Z")]
+Requirement = Annotated[
+    str, shaped("PROJECT==VERSION", r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9A-Za-z.+!-]+")
+]
+ArchivePath = Annotated[
+    str,
+    shaped(
+        "a path below pool/",
+        r"pool/[A-Za-z0-9][A-Za-z0-9._+~%-]*(?:/[A-Za-z0-9][A-Za-z0-9._+~%-]*)+",
+    ),
+]
+WheelName = Annotated[
+    str, shaped("the file name of a wheel", r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,195}\.whl")
+]
 
 
 class BuilderDefinition(Document, frozen=True, kw_only=True):
@@ -62,7 +73,7 @@ class LockedWheel(Document, frozen=True, kw_only=True):
     """One pure Python wheel."""
 
     name: Name
-    version: Annotated[str, Meta(pattern=r"\A[0-9A-Za-z.+!_-]{1,64}\Z")]
+    version: Annotated[str, shaped("up to 64 of 0-9 A-Z a-z . + ! _ -", r"[0-9A-Za-z.+!_-]{1,64}")]
     file: WheelName
     sha256: HexDigest
     size: Size

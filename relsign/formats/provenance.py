@@ -14,8 +14,17 @@ from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
 from relsign.formats.link import Sha256
-from relsign.formats.names import HexDigest, Name, RelativePath, Time, Version
-from relsign.formats.recipe import MAX_ARTIFACTS
+from relsign.formats.names import (
+    MAX_ARTIFACTS,
+    HexDigest,
+    Name,
+    RelativePath,
+    Time,
+    Version,
+    refuse_repeats,
+    shaped,
+    whole_seconds_utc,
+)
 from relsign.formats.statement import Subject
 
 MAX_PROVENANCE_BYTES = 16 << 20
@@ -58,7 +67,10 @@ class BuildDefinition(Document, frozen=True, kw_only=True):
 class BuilderIdentity(Document, frozen=True, kw_only=True):
     """The builder, by roster name."""
 
-    id: Annotated[str, Meta(pattern=r"\Aurn:relsign:builder:[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")]
+    id: Annotated[
+        str,
+        shaped("urn:relsign:builder:NAME", r"urn:relsign:builder:[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"),
+    ]
 
 
 class RunMetadata(Document, frozen=True, kw_only=True):
@@ -66,6 +78,13 @@ class RunMetadata(Document, frozen=True, kw_only=True):
 
     startedOn: Time
     finishedOn: Time
+
+    def __post_init__(self) -> None:
+        """Refuse times with more than one form, and an end before the start."""
+        if not (whole_seconds_utc(self.startedOn) and whole_seconds_utc(self.finishedOn)):
+            raise ValueError("startedOn or finishedOn is not whole seconds in UTC")
+        if self.finishedOn < self.startedOn:
+            raise ValueError("finishedOn is before startedOn")
 
 
 class RunDetails(Document, frozen=True, kw_only=True):
@@ -91,6 +110,12 @@ class Provenance(Document, frozen=True, kw_only=True):
     subject: Annotated[tuple[Subject, ...], Meta(min_length=1, max_length=MAX_ARTIFACTS)]
     predicateType: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
     predicate: ProvenancePredicate
+
+    def __post_init__(self) -> None:
+        """Refuse a name with two digests."""
+        refuse_repeats("subject", (s.name for s in self.subject))
+        inputs = self.predicate.buildDefinition.resolvedDependencies
+        refuse_repeats("dependency", (i.name for i in inputs))
 
     def to_bytes(self) -> bytes:
         """Return the payload to be signed."""

@@ -25,13 +25,14 @@ privileges, the network or the engine's socket, because it has no words for them
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_toml
 from relsign.formats.names import (
+    MAX_ARTIFACTS,
     Epoch,
     FileName,
     HexDigest,
@@ -39,17 +40,24 @@ from relsign.formats.names import (
     RelativePath,
     Version,
     is_reserved,
+    refuse_repeats,
+    shaped,
 )
 
-Url = Annotated[str, Meta(pattern=r"\Ahttps?://[\x21-\x7e]{1,1000}\Z")]
-OpenPGPFingerprint = Annotated[str, Meta(pattern=r"\A[0-9A-F]{40}\Z")]
-DebianName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]{1,63}\Z")]
-EnvironmentName = Annotated[str, Meta(pattern=r"\A[A-Z][A-Z0-9_]{0,63}\Z")]
-EnvironmentValue = Annotated[str, Meta(pattern=r"\A[\x20-\x7e]{0,1000}\Z")]
+Url = Annotated[str, shaped("an http or https address", r"https?://[\x21-\x7e]{1,1000}")]
+OpenPGPFingerprint = Annotated[str, shaped("40 digits of 0-9 A-F", r"[0-9A-F]{40}")]
+DebianName = Annotated[
+    str, shaped("a Debian package name: a-z 0-9 + . -", r"[a-z0-9][a-z0-9+.-]{1,63}")
+]
+EnvironmentName = Annotated[
+    str, shaped("up to 64 of A-Z 0-9 _, the first a letter", r"[A-Z][A-Z0-9_]{0,63}")
+]
+EnvironmentValue = Annotated[
+    str, shaped("one line of up to 1000 ASCII characters", r"[\x20-\x7e]{0,1000}")
+]
 Command = Annotated[str, Meta(min_length=1, max_length=10_000)]
 
 MAX_COMMANDS = 200
-MAX_ARTIFACTS = 50_000
 
 
 class Project(Document, frozen=True, kw_only=True):
@@ -117,8 +125,16 @@ class TagSignature(Document, frozen=True, kw_only=True):
 class Git(SourceFields, frozen=True, kw_only=True, tag_field="kind", tag="git"):
     """A commit; `sha256` is of ``git archive --format=tar COMMIT``."""
 
-    url: Annotated[str, Meta(pattern=r"\A(?:https?|ssh|git|file)://[\x21-\x7e]{1,1000}\Z")]
-    commit: Annotated[str, Meta(pattern=r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")]
+    url: Annotated[
+        str,
+        shaped(
+            "an https, http, ssh, git or file address",
+            r"(?:https?|ssh|git|file)://[\x21-\x7e]{1,1000}",
+        ),
+    ]
+    commit: Annotated[
+        str, shaped("a whole commit id: 40 or 64 digits of 0-9 a-f", r"[0-9a-f]{40}|[0-9a-f]{64}")
+    ]
     strip: Annotated[int, Meta(ge=0, le=8)] = 0
     tag: TagSignature | None = None
 
@@ -163,7 +179,7 @@ class Target(Document, frozen=True, kw_only=True):
     """Where commands start, below the build folder; the only source by default."""
     commands: Annotated[tuple[Command, ...], Meta(min_length=1, max_length=MAX_COMMANDS)]
     """Shell lines, each run by ``sh -e -u -c`` in `directory`."""
-    environment: dict[EnvironmentName, EnvironmentValue] = {}
+    environment: dict[EnvironmentName, EnvironmentValue] = msgspec.field(default_factory=dict)
     artifact: Annotated[tuple[Artifact, ...], Meta(max_length=MAX_ARTIFACTS)] = ()
     pack: tuple[Pack, ...] = ()
 
@@ -201,15 +217,6 @@ class Recipe(Document, frozen=True, kw_only=True):
     def artifact_names(self) -> tuple[str, ...]:
         """Published names of all targets."""
         return tuple(name for target in self.target for name in target.artifact_names)
-
-
-def refuse_repeats(kind: str, names: Iterable[str]) -> None:
-    """Raise ValueError (which parsing turns into InputError) for a name that stands twice."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{kind} named twice: {name}")
-        seen.add(name)
 
 
 def parse_recipe(data: bytes, where: str = "relsign.toml") -> Recipe:

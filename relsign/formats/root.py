@@ -12,9 +12,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
-from relsign.formats.names import Name, Time, whole_seconds_utc
+from relsign.formats.names import Name, Time, refuse_repeats, whole_seconds_utc
 from relsign.formats.policy import Dissent, Revocation, Thresholds
-from relsign.formats.recipe import refuse_repeats
 from relsign.formats.roster import MAX_MEMBERS, Member
 
 

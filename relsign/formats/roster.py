@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_toml
-from relsign.formats.names import Base64, Name
-from relsign.formats.recipe import refuse_repeats
+from relsign.formats.names import Base64, Name, refuse_repeats, shaped
 
 Role = Literal["builder", "signer", "owner"]
 MAX_MEMBERS = 256
@@ -21,7 +20,7 @@ MAX_MEMBERS = 256
 class Ed25519Key(Document, frozen=True, kw_only=True, tag_field="kind", tag="ed25519"):
     """A raw Ed25519 public key, as 64 hexadecimal digits."""
 
-    public: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    public: Annotated[str, shaped("64 digits of 0-9 a-f", r"[0-9a-f]{64}")]
 
 
 class OpenPGPKey(Document, frozen=True, kw_only=True, tag_field="kind", tag="openpgp"):

@@ -15,15 +15,16 @@ from msgspec import Meta
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
 from relsign.formats.link import Sha256
 from relsign.formats.names import (
+    MAX_ARTIFACTS,
     FileName,
     HexDigest,
     Name,
     Time,
     Version,
     is_reserved,
+    refuse_repeats,
     whole_seconds_utc,
 )
-from relsign.formats.recipe import MAX_ARTIFACTS, refuse_repeats
 
 MAX_STATEMENT_BYTES = 16 << 20
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

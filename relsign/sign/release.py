@@ -28,6 +28,7 @@ from relsign.formats.roster import Role
 from relsign.formats.statement import PreviousRelease, Statement, parse_statement
 from relsign.sign.links import Sign, seal
 from relsign.sign.statement import AgreedBuild, agreed_build, make_statement, require_same
+from relsign.system.clock import now_utc
 from relsign.system.files import make_folder, read_bounded, write_whole
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.layout import TrustedLayout, check_layout
@@ -103,7 +104,7 @@ def prepare_request(
 
 
 def sign_release(
-    release: ReleaseFolder, request: SigningRequest, party: Party, sign: Sign, now: datetime
+    release: ReleaseFolder, request: SigningRequest, party: Party, sign: Sign
 ) -> tuple[Path, ...]:
     """Add `party`'s signatures to the release folder; return the files written.
 
@@ -111,6 +112,9 @@ def sign_release(
     key's stock tool reads.  Signing twice changes nothing.
     """
     envelope = seal(request.statement.to_bytes(), party, sign)
+    # Asked only now: an OpenPGP signature made while a passphrase was typed bears a
+    # later second than the command's start, and would seem to come from the future.
+    now = now_utc()
     verify_by(party, envelope.signatures[0].sig, envelope.signed_bytes(), now)
     add_signature(release.statement_file, envelope, party, now)
     manifest = encode_manifest(request.statement.digests())

@@ -50,7 +50,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NotEnoughError("no such file", where=os.fspath(path)) from error
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
@@ -58,9 +58,10 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
                 "not a regular file", where=os.fspath(path), got="link, socket or device"
             ) from error
         raise host_error(error, path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError("not a regular file", where=os.fspath(path))
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InputError("not a regular file", where=os.fspath(path))
         yield stream
 
 

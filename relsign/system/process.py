@@ -56,7 +56,9 @@ def run_program(
         )
     except subprocess.TimeoutExpired as error:
         raise HostError(
-            "took too long", where=os.fspath(command[0]), expected=f"{timeout_seconds:.0f} s at most"
+            "took too long",
+            where=os.fspath(command[0]),
+            expected=f"{timeout_seconds:.0f} s at most",
         ) from error
     except OSError as error:
         raise HostError(

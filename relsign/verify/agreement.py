@@ -113,7 +113,10 @@ def find_agreement(step: str, reports: Reports, threshold: int, organisations: i
     Raises VerificationError when builders contradict each other and no group, or
     more than one, has the quorum; NotEnoughError when too few have reported.
     """
-    mine = [report for report in reports.standing if report.link.name == step]
+    mine = sorted(
+        (report for report in reports.standing if report.link.name == step),
+        key=lambda report: report.builder.name,
+    )
     groups: dict[tuple[tuple[tuple[str, str], ...], ...], list[Report]] = {}
     for report in mine:
         says = report.says

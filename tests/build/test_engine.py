@@ -22,11 +22,14 @@ import pytest
 from relsign.build.engine import Engine, NotThereError, candidates, connect
 from relsign.build.image import ensure_image, image_tag
 from relsign.build.leftovers import (
+    OWNER_LABEL,
     Owner,
     is_gone,
     list_containers,
     list_volumes,
     parse_owner,
+    remove_container,
+    remove_volume,
     this_process,
 )
 from relsign.build.profile import load_profile
@@ -291,11 +294,17 @@ def test_a_connection_cut_mid_build(room: Room, short_folder: Path) -> None:
             build_until_death(engine, room.image, room.folder, wire.cut)
     finally:
         wire.close()
-    # Nobody could clean up behind a cut wire, and this process still runs.
+    # Nobody could clean up behind a cut wire, and this process, their owner, still runs.
     for container in list_containers(room.engine):
-        room.engine.tell("DELETE", f"/containers/{container.identity}", {"force": "1"})
+        if is_mine(container.labels):
+            remove_container(room.engine, container.identity)
     for volume in list_volumes(room.engine):
-        room.engine.tell("DELETE", f"/volumes/{volume.name}")
+        if is_mine(volume.labels):
+            remove_volume(room.engine, volume.name)
+
+
+def is_mine(labels: dict[str, str] | None) -> bool:
+    return parse_owner((labels or {}).get(OWNER_LABEL, "")) == this_process()
 
 
 @contextlib.contextmanager
@@ -317,7 +326,8 @@ def private_engine(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]
             yield url, process
         finally:
             process.kill()
-    end_engine_processes(folder)
+            process.wait()
+            end_engine_processes(folder)
 
 
 def end_engine_processes(folder: Path) -> None:
@@ -343,7 +353,12 @@ if os.geteuid() == 0 and shutil.which("dockerd", path="/usr/sbin:/usr/bin:/sbin:
             connect({"DOCKER_HOST": url}) as engine,
         ):
             image = ensure_image(engine, rootfs.sha256, lambda: contextlib.nullcontext(rootfs.path))
-            build_until_death(engine, image, short_folder, process.kill)
+
+            def die() -> None:
+                process.kill()
+                process.wait()
+
+            build_until_death(engine, image, short_folder, die)
 
 
 # --- the same tar, whoever packed it -----------------------------------------------------------

@@ -34,15 +34,20 @@ class Repository:
         self.second = self.commit("2")
 
     def run(self, *words: str) -> str:
+        return self.run_raw(*words).decode().strip()
+
+    def run_raw(self, *words: str) -> bytes:
         environment = {
-            **{"PATH": os.environ["PATH"], "HOME": str(self.folder), "GNUPGHOME": ""},
-            **{"GIT_CONFIG_NOSYSTEM": "1", "GNUPGHOME": str(self.gpg.home)},
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "GNUPGHOME": str(self.gpg.home),
+            "GIT_CONFIG_NOSYSTEM": "1",
         }
         identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
         command = ["git", "-C", str(self.folder), *identity, *words]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        done = subprocess.run(command, check=False, capture_output=True, env=environment)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
 
     def commit(self, text: str) -> str:
         (self.folder / "file").write_text(text)
@@ -51,11 +56,7 @@ class Repository:
         return self.run("rev-parse", "HEAD")
 
     def digest(self, commit: str) -> Digest:
-        tar = subprocess.run(
-            ["git", "-C", self.folder, "-c", "tar.umask=0022", "archive", "--format=tar", commit],
-            check=True,
-            capture_output=True,
-        ).stdout
+        tar = self.run_raw("-c", "tar.umask=0022", "archive", "--format=tar", commit)
         return Digest(hashlib.sha256(tar).hexdigest())
 
     def source(self, commit: str, tag: str = "", key: str = "") -> Git:

@@ -1,0 +1,153 @@
+"""Wheels through pip, from an index on this machine: pure ones only, compared by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relsign.build.index import configured_index, fetch_wheels, locked_wheel, resolve_wheels
+from relsign.build.store import Store
+from relsign.errors import HostError, InputError, VerificationError
+from relsign.formats.lock import LockedWheel
+from relsign.formats.names import Digest
+from tests.build.served import served
+
+
+def wheel(name: str, version: str, *requires: str) -> bytes:
+    """Return a pure wheel with nothing but metadata and one module."""
+    stream = io.BytesIO()
+    info = f"{name}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(f"{name}.py", f"version = {version!r}\n")
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+        )
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return stream.getvalue()
+
+
+def digest_of(data: bytes) -> Digest:
+    return Digest(hashlib.sha256(data).hexdigest())
+
+
+class Index:
+    """A folder laid out as pip expects an index."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, file: str, data: bytes, stated: bytes | None = None) -> None:
+        project = self.folder / "simple" / file.partition("-")[0].replace("_", "-")
+        project.mkdir(parents=True, exist_ok=True)
+        (project / file).write_bytes(data)
+        page = project / "index.html"
+        known = page.read_text() if page.exists() else ""
+        digest = digest_of(data if stated is None else stated)
+        page.write_text(f'{known}<a href="{file}#sha256={digest}">{file}</a>\n')
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    (tmp_path / "index").mkdir()
+    with served(tmp_path / "index") as address:
+        monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple/")
+        monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+        yield Index(tmp_path / "index")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_requirements_and_what_they_need_are_resolved_and_fetched(
+    index: Index, store: Store
+) -> None:
+    front = wheel("front", "1.0", "back-end>=1", 'old; python_version < "3"')
+    index.put("front-1.0-py3-none-any.whl", front)
+    index.put("back_end-1.0-py2.py3-none-any.whl", wheel("back_end", "1.0"))
+    index.put("back_end-2.0-cp311-cp311-manylinux_2_17_x86_64.whl", wheel("back_end", "2.0"))
+    resolved = resolve_wheels(["front==1.0"], "3.11")
+    assert [one.file for one in resolved] == [
+        "back_end-1.0-py2.py3-none-any.whl",
+        "front-1.0-py3-none-any.whl",
+    ]
+    fetch_wheels(resolved, store)
+    locked = [locked_wheel(one, store) for one in resolved]
+    assert [(one.sha256, one.size) for one in locked][1] == (digest_of(front), len(front))
+    assert resolve_wheels([], "3.11") == ()
+
+
+def test_what_is_stored_is_not_fetched_again(index: Index, store: Store) -> None:
+    data = wheel("front", "1.0")
+    index.put("front-1.0-py3-none-any.whl", data)
+    resolved = resolve_wheels(["front==1.0"], "3.11")
+    fetch_wheels(resolved, store)
+    (index.folder / "simple/front/index.html").unlink()
+    fetch_wheels([locked_wheel(one, store) for one in resolved], store)
+
+
+def test_a_wheel_for_one_platform_is_not_resolved(index: Index) -> None:
+    index.put("fast-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", wheel("fast", "1.0"))
+    with pytest.raises(HostError, match="pip failed"):
+        resolve_wheels(["fast==1.0"], "3.11")
+
+
+def test_a_wheel_named_oddly_is_refused(index: Index) -> None:
+    index.put("odd-1.0-1-py3-none-any.whl", wheel("odd", "1.0"))
+    with pytest.raises(InputError, match="not a pure Python wheel"):
+        resolve_wheels(["odd==1.0"], "3.11")
+
+
+def locked(data: bytes, size: int | None = None) -> LockedWheel:
+    return LockedWheel(
+        name="front",
+        version="1.0",
+        file="front-1.0-py3-none-any.whl",
+        sha256=digest_of(data),
+        size=len(data) if size is None else size,
+    )
+
+
+def test_an_index_that_changed_its_file_is_refused_with_the_wheels_name(
+    index: Index, store: Store
+) -> None:
+    index.put("front-1.0-py3-none-any.whl", wheel("front", "1.0", "evil"))
+    with pytest.raises(HostError) as caught:
+        fetch_wheels([locked(wheel("front", "1.0"))], store)
+    assert "front-1.0-py3-none-any.whl" in caught.value.what
+    assert not (store.root / "sha256").exists()
+
+
+def test_a_lock_that_lies_about_the_size_is_refused(index: Index, store: Store) -> None:
+    data = wheel("front", "1.0")
+    index.put("front-1.0-py3-none-any.whl", data)
+    with pytest.raises(VerificationError, match="wrong size"):
+        fetch_wheels([locked(data, 1)], store)
+
+
+def test_the_index_is_pips_own(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configured_index().startswith("http://127.0.0.1:")
+    monkeypatch.delenv("PIP_INDEX_URL")
+    settings = index.folder / "pip.conf"
+    settings.write_text("[global]\nindex-url = http://127.0.0.1:1/other\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    assert configured_index() == "http://127.0.0.1:1/other"
+
+
+def test_a_module_planted_in_the_current_folder_is_not_run(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    index.put("front-1.0-py3-none-any.whl", wheel("front", "1.0"))
+    resolve_wheels(["front==1.0"], "3.11")
+    assert not (tmp_path / "ran").exists()

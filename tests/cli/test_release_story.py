@@ -1,0 +1,305 @@
+"""The story of the people who make a release: keys, roster, layout, signatures, and mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from relsign.cli.main import execute
+from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
+from relsign.formats.envelope import parse_envelope
+from relsign.formats.roster import parse_roster
+from relsign.sign.keystore import KeyStore
+from tests.projects import Project, make_project, run_program
+from tests.verify.releases import NAME
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_init_writes_what_a_project_needs_and_keeps_what_is_there(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    assert execute(["init", "demo", "1.0", "--project", str(tmp_path)]) == 0
+    recipe = (tmp_path / "relsign.toml").read_text()
+    assert 'name = "demo"' in recipe
+    (tmp_path / "relsign.toml").write_text("mine")
+    assert execute(["init", "demo", "2.0", "--project", str(tmp_path)]) == 0
+    assert (tmp_path / "relsign.toml").read_text() == "mine"
+    assert "kept" in capsys.readouterr().err
+    assert execute(["init", "../evil", "1.0", "--project", str(tmp_path)]) == 2
+
+
+def test_status_leads_from_step_to_step(project: Project, capsys: Capture) -> None:
+    assert project.run("status") == 3
+    assert "Next: relsign build --as NAME" in capsys.readouterr().out
+    project.build("builder-a")
+    project.build("builder-b")
+    assert project.run("status") == 3
+    out = capsys.readouterr().out
+    assert "builders: builder-a  builder-b" in out
+    assert "█ █  demo-1.0.tar.gz  same bytes" in out
+    assert "Next: relsign policy sign --as NAME" in out
+    for name in ("olga", "oona"):
+        project.run_signing("policy", "sign", "--as", name)
+    assert project.run("status") == 3
+    assert "Next: relsign sign --as NAME" in capsys.readouterr().out
+    for name in ("sam", "sven"):
+        project.run_signing("sign", "--as", name, "--yes")
+    capsys.readouterr()
+    assert project.run("status", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["next"] == "relsign publish --to DIR"
+
+
+def test_builders_that_disagree_are_shown_and_nothing_is_signed(
+    project: Project, capsys: Capture
+) -> None:
+    project.build("builder-a")
+    project.build("builder-b", b"other bytes")
+    assert project.run("status") == 1
+    out = capsys.readouterr().out
+    assert "█ ▓  demo-1.0.tar.gz  DIFFERENT BYTES" in out
+    for name in ("olga", "oona"):
+        project.run_signing("policy", "sign", "--as", name)
+    assert project.run_signing("sign", "--as", "sam", "--yes") == 1
+    assert "disagree" in capsys.readouterr().err
+    assert not project.release.statement_file.exists()
+
+
+def test_a_dissenter_stops_the_signers(project: Project, capsys: Capture) -> None:
+    project.build("builder-a")
+    project.build("builder-b")
+    project.build("builder-c", b"other bytes")
+    for name in ("olga", "oona"):
+        project.run_signing("policy", "sign", "--as", name)
+    assert project.run_signing("sign", "--as", "sam", "--yes") == 1
+    assert "builder-c built other bytes" in capsys.readouterr().err
+
+
+def test_a_signer_is_shown_what_is_signed(project: Project, capsys: Capture) -> None:
+    project.signed()
+    shown = capsys.readouterr().err
+    assert "Release demo 1.0, after nothing: the first release" in shown
+    assert NAME in shown
+    assert "built by builder-a builder-b (2 organisations)" in shown
+    assert "layout signed by olga oona" in shown
+    assert "fingerprint of linux: " in shown
+
+
+def test_signing_without_terminal_needs_yes(project: Project, capsys: Capture) -> None:
+    project.signed()
+    assert project.run_signing("sign", "--as", "sara") == 2
+    assert "--yes" in capsys.readouterr().err
+
+
+def test_signing_twice_changes_nothing(project: Project) -> None:
+    project.signed()
+    before = project.release.statement_file.read_bytes()
+    assert project.run_signing("sign", "--as", "sam", "--yes") == 0
+    assert project.release.statement_file.read_bytes() == before
+
+
+def test_a_wrong_passphrase_signs_nothing(project: Project, capsys: Capture) -> None:
+    project.build("builder-a")
+    project.build("builder-b")
+    code = project.run("policy", "sign", "--as", "olga", "--keys", str(project.keys))
+    assert code == 2
+    assert "hint" in capsys.readouterr().err
+    layout = parse_envelope(project.release.layout_file.read_bytes(), LAYOUT_FILE)
+    assert layout.signatures == ()
+
+
+def test_only_owners_sign_the_layout_and_only_signers_the_statement(
+    project: Project, capsys: Capture
+) -> None:
+    assert project.run_signing("policy", "sign", "--as", "sam") == 2
+    assert "no owner of that name" in capsys.readouterr().err
+    project.signed()
+    assert project.run_signing("sign", "--as", "olga", "--yes") == 2
+    assert "no signer of that name" in capsys.readouterr().err
+
+
+def test_a_signer_refuses_a_statement_it_cannot_derive(
+    project: Project, capsys: Capture, tmp_path: Path
+) -> None:
+    project.signed()
+    other = make_project(tmp_path / "other", project.keys, tmp_path / "other-site")
+    other.build("builder-a", b"evil bytes")
+    other.build("builder-b", b"evil bytes")
+    for name in ("olga", "oona"):
+        other.run_signing("policy", "sign", "--as", name)
+    other.run_signing("sign", "--as", "sam", "--yes")
+    shutil.copy(other.release.statement_file, project.release.statement_file)
+    capsys.readouterr()
+    assert project.run_signing("sign", "--as", "sven", "--yes") == 1
+    assert "not what this machine's own documents give" in capsys.readouterr().err
+
+
+def test_an_owner_refuses_a_layout_it_cannot_derive(project: Project, capsys: Capture) -> None:
+    policy = project.workspace.policy_file
+    policy.write_text(policy.read_text().replace("builders = 2", "builders = 3"))
+    assert project.run_signing("policy", "sign", "--as", "olga") == 2
+    assert "relsign policy compile" in capsys.readouterr().err
+
+
+def test_a_changed_roster_makes_a_new_root_version(project: Project, capsys: Capture) -> None:
+    policy = project.workspace.policy_file
+    policy.write_text(policy.read_text().replace("signers = 2", "signers = 3"))
+    assert project.run("policy", "compile") == 0
+    assert "(version 2)" in capsys.readouterr().err
+    assert project.run("policy", "compile") == 0
+    assert "unchanged" in capsys.readouterr().err
+
+
+def test_twin_keys_are_refused_when_they_are_added(
+    project: Project, capsys: Capture, tmp_path: Path
+) -> None:
+    before = project.workspace.roster_file.read_bytes()
+    card = KeyStore(project.keys).card_file("sam").read_text()
+    twin = tmp_path / "twin.toml"
+    twin.write_text(card.replace('name = "sam"', 'name = "zoe"'))
+    assert project.run("key", "add", str(twin)) == 2
+    assert "one key under two names" in capsys.readouterr().err
+    assert project.workspace.roster_file.read_bytes() == before
+
+
+def test_a_roster_keeps_its_comments(project: Project, tmp_path: Path) -> None:
+    roster = project.workspace.roster_file
+    roster.write_bytes(b"# reviewed by olga\n" + roster.read_bytes())
+    keys = tmp_path / "keys"
+    assert new_key(keys, "zoe") == 0
+    assert project.run("key", "add", str(keys / "zoe" / "member.toml")) == 0
+    assert roster.read_text().startswith("# reviewed by olga\n")
+    assert parse_roster(roster.read_bytes()).member[-1].name == "zoe"
+
+
+def new_key(keys: Path, name: str, *words: str) -> int:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"correct horse battery\n")
+    os.close(write_end)
+    try:
+        return execute(
+            [
+                "key", "new", name, "--role", "signer", "--operator", name,
+                "--organisation", "birch", "--keys", str(keys),
+                "--passphrase-fd", str(read_end), *words,
+            ]
+        )  # fmt: skip
+    finally:
+        os.close(read_end)
+
+
+def test_keys_are_private_and_never_replaced(tmp_path: Path, capsys: Capture) -> None:
+    keys = tmp_path / "keys"
+    assert new_key(keys, "zoe") == 0
+    secret = keys / "zoe" / "key.pem"
+    assert secret.stat().st_mode & 0o077 == 0
+    assert keys.stat().st_mode & 0o077 == 0
+    assert b"ENCRYPTED" in secret.read_bytes()
+    before = secret.read_bytes()
+    assert new_key(keys, "zoe") == 2
+    assert "exists" in capsys.readouterr().err
+    assert secret.read_bytes() == before
+    assert new_key(keys, "../evil") == 2
+
+
+def test_an_openpgp_signer_goes_the_whole_road(project: Project, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    shutil.copytree(project.keys, keys)
+    assert new_key(keys, "petra", "--kind", "openpgp") == 0
+    mine = Project(project.folder, keys, project.site)
+    assert mine.run("key", "add", str(keys / "petra" / "member.toml")) == 0
+    assert mine.run("policy", "compile") == 0
+    mine.build("builder-a")
+    mine.build("builder-b")
+    for name in ("olga", "oona"):
+        assert mine.run_signing("policy", "sign", "--as", name) == 0
+    for name in ("sam", "petra"):
+        assert mine.run_signing("sign", "--as", name, "--yes") == 0
+    assert mine.publish() == 0
+    assert mine.verify(mine.published / NAME) == 0
+    assert (mine.published / "SHA256SUMS.asc").exists()
+    assert mine.run("key", "list") == 0
+
+
+def test_collect_takes_what_verifies_and_leaves_the_rest(
+    project: Project, tmp_path: Path, capsys: Capture
+) -> None:
+    project.build("builder-a")
+    other = tmp_path / "other"
+    shutil.copytree(project.folder, other)
+    theirs = Project(other, project.keys, project.site)
+    theirs.build("builder-b")
+    shutil.rmtree(theirs.release.build_of("builder-a"))
+    shutil.copytree(theirs.release.build_of("builder-b"), theirs.release.build_of("builder-c"))
+    assert project.run("collect", str(other)) == 1
+    talk = capsys.readouterr().err
+    assert "✓ builds/builder-b" in talk
+    assert "✗ left behind: builds/builder-c" in talk
+    assert project.release.build_of("builder-b").exists()
+    assert not project.release.build_of("builder-c").exists()
+
+
+def test_collect_merges_signatures(project: Project, tmp_path: Path, capsys: Capture) -> None:
+    project.build("builder-a")
+    project.build("builder-b")
+    other = tmp_path / "other"
+    shutil.copytree(project.folder, other)
+    theirs = Project(other, project.keys, project.site)
+    assert project.run_signing("policy", "sign", "--as", "olga") == 0
+    assert theirs.run_signing("policy", "sign", "--as", "oona") == 0
+    assert project.run("collect", str(other)) == 0
+    assert "release.layout: oona" in capsys.readouterr().err
+    assert project.run_signing("sign", "--as", "sam", "--yes") == 0
+    shutil.copy(project.release.layout_file, theirs.release.layout_file)
+    shutil.copy(project.release.statement_file, theirs.release.statement_file)
+    assert theirs.run_signing("sign", "--as", "sven", "--yes") == 0
+    assert project.run("collect", str(other)) == 0
+    talk = capsys.readouterr().err
+    assert "release.statement: sven" in talk
+    assert "signatures/sven.minisig" in talk
+    assert project.run("collect", str(other)) == 0
+    assert "nothing new" in capsys.readouterr().err
+    envelope = parse_envelope(project.release.statement_file.read_bytes(), STATEMENT_FILE)
+    assert len(envelope.signatures) == 2
+    assert project.publish() == 0
+
+
+def test_a_release_names_the_one_before(project: Project, tmp_path: Path, capsys: Capture) -> None:
+    project.signed().publish()
+    bundle = project.published / "demo-1.0.relsign"
+    again = make_project(tmp_path / "again", project.keys, tmp_path / "again-site")
+    again.build("builder-a")
+    again.build("builder-b")
+    for name in ("olga", "oona"):
+        again.run_signing("policy", "sign", "--as", name)
+    capsys.readouterr()
+    code = again.run_signing("sign", "--as", "sam", "--yes", "--previous", str(bundle))
+    assert code == 0
+    assert "Release demo 1.0, after 1.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--help",), 0),
+        (("--version",), 0),
+        (("nonsense",), 2),
+        (("verify",), 2),
+        (("verify", "/nonexistent"), 2),
+        (("status", "--project", "/nonexistent"), 2),
+        (("key", "show", "nobody"), 2),
+        (("sign", "--as", "x", "--project", "/dev/null"), 2),
+    ],
+)
+def test_mistakes_end_with_a_code_and_without_a_traceback(
+    words: tuple[str, ...], code: int
+) -> None:
+    done = run_program(*words)
+    assert done.returncode == code, done
+    assert "Traceback" not in done.stderr
+    assert "internal error" not in done.stderr

@@ -1,0 +1,192 @@
+"""The story of a person with a download: what they type, what they read, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from relsign.formats.root import parse_root
+from tests.projects import Project, run_program
+from tests.verify.releases import NAME
+
+VERIFIED = """\
+VERIFIED  demo-1.0.tar.gz
+  ✓ root        demo, version 1, valid until {root}
+  ✓ bytes       sha256 {digest}
+  ✓ signers     2 of 3 signed (need 2): sam sven
+  ✓ layout      2 owners signed, valid until {layout}: olga oona
+  ✓ builders    2 of 3 built the same bytes (need 2, 2 organisations): builder-a builder-b
+  ✓ fingerprint 1 bound
+  ✓ revocation  not revoked; follows nothing: the first release
+"""
+
+
+@pytest.fixture
+def download(project: Project, tmp_path: Path) -> Path:
+    """Return a folder with what a person downloads: artifact, bundle, pinned root."""
+    assert project.signed().publish() == 0
+    folder = tmp_path / "download"
+    folder.mkdir()
+    for path in (project.published / NAME, project.published / "demo-1.0.relsign"):
+        shutil.copy(path, folder)
+    shutil.copy(project.root_file, folder)
+    return folder
+
+
+def verify(download: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return run_program("verify", *words, cwd=download)
+
+
+def test_a_good_download(download: Path) -> None:
+    done = verify(download, "--root", "root.json", NAME)
+    expires = parse_root((download / "root.json").read_bytes()).expires
+    digest = subprocess.run(
+        ["sha256sum", NAME], cwd=download, capture_output=True, text=True, check=True
+    ).stdout.split()[0]
+    layout = done.stdout.split("owners signed, valid until ")[1][:10]
+    assert done.stdout == VERIFIED.format(
+        root=expires.date().isoformat(), digest=digest, layout=layout
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_quiet_says_it_by_exit_code_alone(download: Path) -> None:
+    done = verify(download, "-q", "--root", "root.json", NAME)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_verbose_shows_every_step(download: Path) -> None:
+    done = verify(download, "-v", "--root", "root.json", NAME)
+    assert "- log " in done.stdout
+    assert "- fresh " in done.stdout
+
+
+def test_json_for_scripts(download: Path) -> None:
+    document = json.loads(verify(download, "--json", "--root", "root.json", NAME).stdout)
+    assert document["schema"] == "relsign/verdict/1"
+    assert document["verdict"] == "VERIFIED"
+    assert [row["step"] for row in document["rows"]] == list(range(1, 10))
+
+
+def test_a_flipped_byte(download: Path) -> None:
+    data = bytearray((download / NAME).read_bytes())
+    data[3] ^= 1
+    (download / NAME).write_bytes(bytes(data))
+    done = verify(download, "--root", "root.json", NAME)
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"REFUSED  {NAME}\n")
+    assert f"✗ bytes       refused: {NAME} is not the file that was released" in done.stdout
+    assert "hint: do not use it" in done.stdout
+
+
+def test_no_bundle_beside_the_file(download: Path) -> None:
+    (download / "demo-1.0.relsign").unlink()
+    done = verify(download, "--root", "root.json", NAME)
+    assert done.returncode == 3
+    assert done.stdout.startswith("NOT ENOUGH")
+    assert "--bundle" in done.stdout
+
+
+def test_two_bundles_beside_the_file(download: Path) -> None:
+    shutil.copy(download / "demo-1.0.relsign", download / "other.relsign")
+    done = verify(download, "--root", "root.json", NAME)
+    assert done.returncode == 2
+    assert "hint: name one with --bundle" in done.stderr
+    chosen = verify(download, "--root", "root.json", NAME, "--bundle", "demo-1.0.relsign")
+    assert chosen.returncode == 0
+
+
+def test_no_root_is_pinned(download: Path) -> None:
+    for words in ((), ("--root", "absent.json")):
+        done = verify(download, NAME, *words)
+        assert done.returncode == 4
+        assert "hint: pin the project's root.json" in done.stderr
+
+
+def test_a_root_of_another_project(download: Path) -> None:
+    root = download / "root.json"
+    root.write_bytes(root.read_bytes().replace(b'"project":"demo"', b'"project":"evil"'))
+    done = verify(download, "--root", "root.json", NAME)
+    assert done.returncode == 1
+    assert "another project" in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder", "device"])
+def test_odd_files_are_refused_without_hanging(download: Path, kind: str) -> None:
+    path = download / "odd"
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(NAME)
+        case "folder":
+            path.mkdir()
+        case _:
+            path = Path("/dev/null")
+    bundle = "demo-1.0.relsign"
+    done = verify(download, "--root", "root.json", "--bundle", bundle, str(path))
+    assert done.returncode == 2
+    assert "not a regular file" in done.stderr
+    good = verify(download, "--root", "root.json", "--bundle", str(path), NAME)
+    assert good.returncode == 2
+    rooted = verify(download, "--root", str(path), NAME)
+    assert rooted.returncode == 2
+
+
+def test_names_are_shown_escaped(download: Path) -> None:
+    odd = "evil\x1b[2J\n\u202etxt"
+    shutil.copy(download / NAME, download / odd)
+    done = verify(download, "--root", "root.json", odd)
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+    assert len(done.stdout.splitlines()) < 15
+
+
+def test_configuration_planted_in_the_current_folder_is_ignored(download: Path) -> None:
+    (download / "relsign.toml").write_text("garbage")
+    (download / "relsign.py").write_text("raise SystemExit(0)")
+    (download / "msgspec.py").write_text("raise SystemExit(0)")
+    program = Path(sys.executable).with_name("relsign")
+    done = subprocess.run(
+        [program, "verify", NAME], cwd=download, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4
+
+
+def test_verify_writes_nothing_and_needs_no_writable_folder(download: Path) -> None:
+    before = sorted(download.iterdir())
+    assert verify(download, "--root", "root.json", NAME).returncode == 0
+    assert sorted(download.iterdir()) == before
+
+
+def test_a_closed_pipe_is_no_reason_to_say_verified(download: Path) -> None:
+    """A reader that goes away must not turn a refusal into success."""
+    (download / NAME).write_bytes(b"other")
+    command = f"{sys.executable} -m relsign verify --root root.json {NAME} >&-; echo $?"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=download, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() != "0"
+    assert "Traceback" not in done.stderr
+
+
+def test_verify_loads_no_engine_no_gpg_and_no_reference(download: Path) -> None:
+    script = (
+        "import sys\n"
+        "from relsign.cli.main import execute\n"
+        f"code = execute(['verify', '-q', '--root', 'root.json', {NAME!r}])\n"
+        "assert code == 0, code\n"
+        "heavy = {'docker', 'gnupg', 'in_toto', 'securesystemslib', 'requests', 'rich', 'tomlkit'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=download, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "[]", done

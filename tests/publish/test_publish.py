@@ -1,0 +1,232 @@
+"""Through the gate: what is published, what is refused, and that it is all or nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from relsign.crypto.digest import sha256_hex
+from relsign.formats.bundle import STATEMENT_FILE
+from relsign.formats.fingerprint import BuiltArtifact
+from relsign.formats.link import link_file_name
+from relsign.publish.gate import pass_gate
+from relsign.publish.release import collect_candidate
+from relsign.publish.targets.directory import publish_to_directory
+from relsign.system.clock import now_utc
+from relsign.verify.decision import VerifiedRelease
+from tests.projects import Project
+from tests.verify.releases import ARTIFACT, NAME, changed_link
+
+
+def listing(folder: Path) -> dict[str, str]:
+    """Return path -> digest of everything below a folder, lock files aside."""
+    return {
+        str(path.relative_to(folder)): sha256_hex(path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(".lock")
+    }
+
+
+def test_a_signed_release_is_published_and_verifies(project: Project) -> None:
+    assert project.signed().publish() == 0
+    assert project.verify(project.published / NAME) == 0
+    assert (project.published / NAME).read_bytes() == ARTIFACT
+    names = {path.name for path in project.published.iterdir()}
+    assert names == {
+        NAME,
+        "SHA256SUMS",
+        "SHA256SUMS.minisig",
+        "demo-1.0.relsign",
+        "in-toto",
+        "linux.fingerprint.json",
+    }
+    assert not list(project.site.rglob(".staging*"))
+
+
+def test_publishing_twice_changes_nothing(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.signed().publish()
+    before = listing(project.site)
+    assert project.publish() == 0
+    assert "ALREADY PUBLISHED" in capsys.readouterr().err
+    assert listing(project.site) == before
+
+
+def test_a_published_version_never_gets_other_bytes(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.signed().publish()
+    before = listing(project.site)
+    shutil.rmtree(project.release.folder)
+    project.run("policy", "compile")
+    project.build("builder-a", b"second try")
+    project.build("builder-b", b"second try")
+    for name in ("olga", "oona"):
+        project.run_signing("policy", "sign", "--as", name)
+    for name in ("sam", "sven"):
+        project.run_signing("sign", "--as", name, "--yes")
+    assert project.publish() == 1
+    assert "published already, with other bytes" in capsys.readouterr().err
+    assert listing(project.site) == before
+
+
+def test_nothing_is_published_with_one_signer(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.build("builder-a")
+    project.build("builder-b")
+    for name in ("olga", "oona"):
+        project.run_signing("policy", "sign", "--as", name)
+    project.run_signing("sign", "--as", "sam", "--yes")
+    assert project.publish() == 3
+    error = capsys.readouterr().err
+    assert "NOT ENOUGH at step 3, signers" in error
+    assert "hint:" in error
+    assert not project.published.exists()
+    assert not project.root_file.exists()
+
+
+def test_nothing_is_published_without_statement_or_layout(project: Project) -> None:
+    assert project.publish() == 3
+    project.build("builder-a")
+    project.release.layout_file.unlink()
+    assert project.publish() == 3
+    assert not project.published.exists()
+
+
+def test_dissent_refuses_at_the_gate(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.signed()
+    project.build("builder-c", b"other bytes")
+    assert project.publish() == 1
+    assert "dissent: builder-c" in capsys.readouterr().err
+    assert not project.published.exists()
+
+
+def test_a_replayed_link_does_not_help(project: Project) -> None:
+    project.signed()
+    folder = project.release.build_of("builder-b")
+    for path in folder.glob("build.*.link"):
+        path.write_bytes(b"{}")
+    assert project.publish() == 3
+    assert link_file_name("build", "0" * 64) not in changed_link("builder-a", "build")
+
+
+def test_a_changed_artifact_is_never_published(project: Project) -> None:
+    project.signed()
+    for build in project.release.build_folders():
+        (build / "artifacts" / NAME).write_bytes(b"changed after it was signed")
+    assert project.publish() == 3
+    assert not project.published.exists()
+
+
+def test_an_artifact_swapped_while_publishing_is_seen(project: Project) -> None:
+    project.signed()
+    root = project.workspace.root_file.read_bytes()
+    candidate = collect_candidate(project.release, root)
+    # The file is exchanged after it was found and hashed, before it is copied.
+    candidate.artifacts[NAME].write_bytes(b"evil twin")
+    now = now_utc()
+
+    def judge(staged: Path) -> VerifiedRelease:
+        return pass_gate(candidate, staged, now)
+
+    with pytest.raises(Exception, match="not the file that was released"):
+        publish_to_directory(project.site, candidate, {}, judge)
+    assert not project.published.exists()
+    assert not list(project.site.rglob(".staging*"))
+
+
+def test_an_altered_statement_is_refused(project: Project) -> None:
+    project.signed()
+    path = project.release.folder / STATEMENT_FILE
+    data = bytearray(path.read_bytes())
+    data[data.index(b'"payload":"') + 40] ^= 1
+    path.write_bytes(bytes(data))
+    assert project.publish() in {1, 2}
+    assert not project.published.exists()
+
+
+def test_a_second_publisher_is_told(project: Project, tmp_path: Path) -> None:
+    project.signed()
+    root = project.workspace.root_file.read_bytes()
+    candidate = collect_candidate(project.release, root)
+    codes: list[int] = []
+
+    def judge(staged: Path) -> VerifiedRelease:
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "relsign", "publish", "--to", str(project.site),
+                "--project", str(project.folder),
+            ],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        codes.append(done.returncode)
+        assert "somebody else is publishing" in done.stderr
+        return pass_gate(candidate, staged, now_utc())
+
+    assert publish_to_directory(project.site, candidate, {}, judge).is_new
+    assert codes == [5]
+    assert tmp_path.exists()
+
+
+def publisher(project: Project) -> list[str]:
+    return [
+        sys.executable, "-m", "relsign", "publish", "--to", str(project.site),
+        "--project", str(project.folder),
+    ]  # fmt: skip
+
+
+def test_a_killed_publisher_leaves_the_old_state_or_the_new(project: Project) -> None:
+    project.signed()
+    chance = random.Random(7)  # noqa: S311 - moments to kill at, the same in every run
+    seen: set[bool] = set()
+    for _ in range(12):
+        process = subprocess.Popen(
+            publisher(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(0.05, 1.6))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        seen.add(project.published.exists())
+        if project.published.exists():
+            assert project.verify(project.published / NAME) == 0
+            shutil.rmtree(project.published)
+    assert project.publish() == 0
+    assert project.verify(project.published / NAME) == 0
+    assert not list(project.site.rglob(".staging*"))
+    assert False in seen
+
+
+def test_a_full_disk_leaves_nothing_half(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = os.urandom(1 << 20)
+    made = BuiltArtifact(name=NAME, sha256=sha256_hex(artifact), size=len(artifact), mode="0644")
+    project.build("builder-a", artifact, artifacts=(made,))
+    project.build("builder-b", artifact, artifacts=(made,))
+    for name in ("olga", "oona"):
+        project.run_signing("policy", "sign", "--as", name)
+    for name in ("sam", "sven"):
+        project.run_signing("sign", "--as", name, "--yes")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, hard))
+    try:
+        assert project.publish() == 5
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert "error:" in capsys.readouterr().err
+    assert not project.published.exists()
+    assert not list(project.site.rglob(".staging*"))
+    assert project.publish() == 0

@@ -1,0 +1,218 @@
+"""The documentation against the code: links, exit codes, commands, fields, steps."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from relsign import errors
+from relsign.cli.main import COMMANDS, INTERRUPTED
+from relsign.formats import (
+    bundle,
+    fingerprint,
+    layout,
+    link,
+    lock,
+    policy,
+    recipe,
+    root,
+    roster,
+    statement,
+)
+from relsign.verify.verdict import STEPS, Outcome, Word
+
+TOP = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    [
+        *TOP.glob("*.md"),
+        *(TOP / "docs").rglob("*.md"),
+        *(TOP / "examples").rglob("*.md"),
+    ]
+)
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+
+
+@cache
+def _text(page: Path) -> str:
+    return page.read_text("utf-8")
+
+
+def _prose(page: Path) -> str:
+    """Return a page without its fenced blocks, where links and marks mean nothing."""
+    return re.sub(r"(?ms)^ *```.*?^ *```$", "", _text(page))
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(TOP))
+
+
+# --- links -------------------------------------------------------------------------------------
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as forges make them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", _prose(page))
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(_prose(page)):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        assert there.exists(), target
+        assert there.is_relative_to(TOP), target
+        assert not anchor or anchor in _anchors(there), target
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in PAGES
+        for target in LINK.findall(_prose(page))
+        if not target.startswith(("https://", "#"))
+    }
+    outside = {TOP / "README.md", *(TOP / "examples").rglob("*.md")}
+    assert [_name(page) for page in PAGES if page not in linked | outside] == []
+
+
+# --- exit codes --------------------------------------------------------------------------------
+
+CODES = {
+    **{word.exit_code: word.value for word in Word},
+    errors.InputError.exit_code: "USAGE",
+    errors.NoRootError.exit_code: "NO ROOT",
+    errors.HostError.exit_code: "HOST",
+    INTERRUPTED: "INTERRUPTED",
+}
+
+
+def test_the_table_of_exit_codes_is_the_code_s() -> None:
+    table = re.findall(
+        r"(?m)^\| (\d+) \| ([A-Z ]+) \|", _text(TOP / "docs/reference/exit-codes.md")
+    )
+    assert {int(code): name for code, name in table} == CODES
+
+
+def test_the_classes_have_the_exit_codes_the_page_says() -> None:
+    said = re.findall(r"`(\w+Error)` (\d)", _text(TOP / "docs/reference/exit-codes.md"))
+    assert {name: int(code) for name, code in said} == {
+        kind.__name__: kind.exit_code for kind in errors.RelsignError.__subclasses__()
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_exit_code_named_in_a_page_is_the_code_s(page: Path) -> None:
+    assert {int(code) for code in re.findall(r"exit code (\d+)", _text(page))} <= set(CODES)
+    for name, code in re.findall(
+        r"([A-Z]+(?: [A-Z]+)?|\w+Error`?) \(exit\s+code (\d+)\)", _text(page)
+    ):
+        kind = getattr(errors, name.strip("`"), None)
+        assert int(code) == kind.exit_code if kind else CODES[int(code)] == name, name
+
+
+# --- commands ----------------------------------------------------------------------------------
+
+
+def _command_lines(page: Path) -> Iterator[list[str]]:
+    """Yield the words of each relsign command in a page's shell blocks."""
+    for block in re.findall(r"(?ms)^ *```sh\n(.*?)^ *```$", _text(page)):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.strip().startswith("relsign "):
+                yield shlex.split(line, comments=True)
+
+
+@cache
+def _options() -> dict[str, str]:
+    """Return each command's help, as README.md shows it."""
+    shown = re.findall(
+        r"<!-- help: relsign ?([a-z -]*) -->\n```text\n(.*?)```",
+        _text(TOP / "README.md"),
+        re.DOTALL,
+    )
+    return dict(shown)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_command_shown_has_the_options_it_is_given(page: Path) -> None:
+    for words in _command_lines(page):
+        name = " ".join(words[1:3]) if " ".join(words[1:3]) in _options() else words[1]
+        assert name in _options(), words
+        given = [word for word in words if re.match(r"--?[a-z]", word)]
+        assert [option for option in given if option not in _options()[name]] == [], words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_command_named_in_the_text_exists(page: Path) -> None:
+    named = set(re.findall(r"`relsign ([a-z]+)", _prose(page)))
+    assert named - set(COMMANDS) == set()
+
+
+# --- fields and steps --------------------------------------------------------------------------
+
+FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "bundle": (bundle.Bundle,),
+    "builder": (
+        lock.BuilderDefinition,
+        lock.BuilderLock,
+        lock.LockedPackage,
+        lock.LockedWheel,
+        lock.RootFileSystem,
+    ),
+    "fingerprint": (
+        fingerprint.Fingerprint,
+        fingerprint.SourceDigest,
+        fingerprint.EnvironmentDigest,
+        fingerprint.ProfileDigest,
+        fingerprint.BuiltArtifact,
+    ),
+    "layout": (layout.Layout, layout.Step, layout.Inspection, link.Link, link.ReleaseBinding),
+    "policy": (policy.Policy, policy.Thresholds, policy.Revocation),
+    "recipe": (
+        recipe.Project,
+        recipe.DebianSource,
+        recipe.PypiSdist,
+        recipe.Archive,
+        recipe.Git,
+        recipe.UpstreamSignature,
+        recipe.TagSignature,
+        recipe.Target,
+        recipe.Artifact,
+        recipe.Pack,
+    ),
+    "root": (root.Root,),
+    "roster": (roster.Member, roster.Ed25519Key, roster.OpenPGPKey),
+    "statement": (
+        statement.Statement,
+        statement.ReleasePredicate,
+        statement.FingerprintId,
+        statement.PreviousRelease,
+    ),
+}
+
+
+@pytest.mark.parametrize("page", FIELDS)
+def test_every_field_of_a_document_is_in_its_reference(page: str) -> None:
+    text = _text(TOP / "docs/reference" / f"{page}.md")
+    fields = {field.encode_name for kind in FIELDS[page] for field in msgspec.structs.fields(kind)}
+    assert {name for name in fields if f"`{name}`" not in text} == set()
+
+
+def test_the_design_numbers_the_steps_as_the_code_does() -> None:
+    listed = re.findall(r"(?m)^(\d)\. \*\*(\w+)\*\*:", _text(TOP / "docs/design.md"))
+    assert listed == [(str(number), name) for number, name in enumerate(STEPS, 1)]
+
+
+def test_the_json_reference_names_every_step_and_outcome() -> None:
+    text = _text(TOP / "docs/reference/verify-json.md")
+    words = [*STEPS, *(outcome.value for outcome in Outcome)]
+    assert [word for word in words if f"`{word}`" not in text] == []
