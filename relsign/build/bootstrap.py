@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from pathlib import Path
 from relsign.build.mirrors import last_words
 from relsign.build.store import Store
 from relsign.build.unpack import Placement, write_source_tar
-from relsign.errors import HostError, VerificationError
+from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.system.files import hash_file, host_error, make_folder, sync_folder
 from relsign.system.process import require_program, run_program
@@ -97,8 +98,8 @@ def make_rootfs(lock: BuilderLock, store: Store, destination: Path) -> RootFileS
         # The unpacked root is worked on as other users, who must get through.
         folder.chmod(0o755)
         (folder / "work").mkdir()
-        _lay_out_packages(lock, store, folder / "packages")
         _lay_out_wheels(lock, store, folder / "wheels")
+        _lay_out_packages(lock, store, folder / "packages")
         hook = folder / "customize"
         hook.write_text(CUSTOMIZE.replace("WHEELS", f"{folder}/wheels"), "utf-8")
         hook.chmod(0o755)
@@ -139,10 +140,17 @@ def _place(stored: Path, place: Path) -> None:
 def _lay_out_wheels(lock: BuilderLock, store: Store, folder: Path) -> None:
     folder.mkdir()
     for number, wheel in enumerate(lock.wheels):
-        with (folder / f"{number:04}.tar").open("wb") as stream:
+        place = folder / f"{number:04}.tar"
+        where = f"builder.lock: wheel {wheel.file}"
+        with place.open("wb") as stream:
             placement = Placement("", mtime=lock.source_date_epoch)
-            where = f"builder.lock: wheel {wheel.file}"
             write_source_tar(store.path(wheel.sha256), stream, placement, where=where)
+        with tarfile.open(place) as archive:
+            tops = {name.partition("/")[0] for name in archive.getnames()}
+        # An installer would spread such a folder over the system; we only unpack.
+        spread = sorted(top for top in tops if top.endswith(".data"))
+        if spread:
+            raise InputError("wheel has a .data folder", where=where, got=spread[0])
 
 
 def _run(lock: BuilderLock, folder: Path, destination: Path) -> None:

@@ -42,7 +42,7 @@ MACHINE_TRUST = {
 _INSTALLED = re.compile(
     r"Inst (?P<name>\S+) \((?P<version>\S+) [^()]*\[(?P<architecture>[a-z0-9]+)\]\)"
 )
-_SETTING = re.compile(r'Acquire::(?!IndexTargets|Languages|GzipIndexes)[^"\s]* "[^"]*";')
+_SETTING = re.compile(r'Acquire::(?!IndexTargets|Languages|GzipIndexes|Allow)[^"\s]* "[^"]*";')
 _SIGNED_BY = re.compile(r"\bsigned-by=([^\s\]]+)")
 
 
@@ -188,6 +188,10 @@ def _configuration(folder: Path, architecture: str) -> str:
         "APT::Architecture": architecture,
         "APT::Install-Recommends": "false",
         "Acquire::Languages": "none",
+        # Whatever the machine tolerates: a lock is made from signed lists only.
+        "Acquire::AllowInsecureRepositories": "false",
+        "Acquire::AllowWeakRepositories": "false",
+        "Acquire::AllowDowngradeToInsecureRepositories": "false",
     }
     lines = [*machine, "#clear APT::Architectures;"]
     lines += [f'{key} "{value}";' for key, value in ours.items()]

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import pytest
 from relsign.build.bootstrap import bootstrap
 from relsign.build.environment import archive_file, fetch_environment, missing_files
 from relsign.build.store import Store
-from relsign.errors import HostError, NotEnoughError, VerificationError
-from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem, parse_lock
+from relsign.errors import HostError, InputError, NotEnoughError, VerificationError
+from relsign.formats.lock import BuilderLock, LockedPackage, LockedWheel, RootFileSystem, parse_lock
 from relsign.formats.names import Digest
 
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -84,6 +85,30 @@ def test_a_root_is_not_made_of_missing_files(tmp_path: Path) -> None:
     with pytest.raises(NotEnoughError, match="not in the store"):
         bootstrap(small_lock("aa"), Store(tmp_path / "store"), destination)
     assert list(destination.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("front-1.0.data/scripts/run", ".data folder"), ("../../etc/passwd", "archive refused")],
+)
+def test_a_wheel_that_would_spread_over_the_system_is_refused(
+    tmp_path: Path, name: str, what: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "wheel", "w") as archive:
+        archive.writestr(name, "x")
+    store = Store(tmp_path / "store")
+    stored = store.add_file(tmp_path / "wheel")
+    wheel = LockedWheel(
+        name="front",
+        version="1.0",
+        file="front-1.0-py3-none-any.whl",
+        sha256=stored.sha256,
+        size=stored.size,
+    )
+    lock = msgspec.structs.replace(small_lock("aa"), wheels=(wheel,))
+    with pytest.raises(InputError, match=what) as caught:
+        bootstrap(lock, store, tmp_path / "out" / "rootfs.tar")
+    assert caught.value.where == "builder.lock: wheel front-1.0-py3-none-any.whl"
 
 
 def test_a_temporary_folder_that_a_shell_would_split_is_refused(

@@ -13,6 +13,7 @@ from relsign.build.private_apt import _signed_by, private_apt
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError
 from relsign.formats.lock import BuilderLock, parse_builder, parse_lock
+from tests.build.served import served
 
 TOP = Path(__file__).resolve().parent.parent.parent
 SMALL = b"""
@@ -91,6 +92,19 @@ def test_an_archive_that_does_not_answer_is_a_host_error() -> None:
     ):
         pass
     assert "127.0.0.1" in caught.value.got
+
+
+def test_an_archive_without_a_signature_is_refused(tmp_path: Path) -> None:
+    lists = tmp_path / "dists/bookworm"
+    lists.mkdir(parents=True)
+    (lists / "Release").write_text("Suite: bookworm\nCodename: bookworm\nComponents: main\n")
+    with (
+        served(tmp_path) as address,
+        pytest.raises(HostError, match="apt-get failed") as caught,
+        private_apt(parse_builder(SMALL), (address,)),
+    ):
+        pass
+    assert "not signed" in caught.value.got
 
 
 @pytest.mark.engine
