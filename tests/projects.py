@@ -134,7 +134,7 @@ def make_project(folder: Path, keys: Path, site: Path) -> Project:
     return project
 
 
-def run_program(*words: str, **settings: object) -> subprocess.CompletedProcess[str]:
+def run_program(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run `relsign` as a program of its own, as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "relsign", *words],
@@ -142,5 +142,5 @@ def run_program(*words: str, **settings: object) -> subprocess.CompletedProcess[
         text=True,
         check=False,
         timeout=120,
-        **settings,  # type: ignore[call-overload]
+        cwd=cwd,
     )

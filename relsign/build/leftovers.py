@@ -52,7 +52,7 @@ def this_process() -> Owner:
 
 
 def parse_owner(label: str) -> Owner | None:
-    """Return the owner a label names, None if it is not one we wrote."""
+    """Return the owner a label names, None if it is not one we wrote; raises nothing."""
     parts = label.split("/")
     if len(parts) != len(Owner.__slots__) or not parts[3].isdigit():
         return None

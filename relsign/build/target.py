@@ -165,7 +165,7 @@ def _check_expected(target: Target, files: tuple[BuiltFile, ...]) -> None:
                 where=f"relsign.toml: target {target.name}: {file.name}",
                 expected=wanted,
                 got=file.sha256,
-                hint="compare environment, SOURCE_DATE_EPOCH and build back end with the publisher's",
+                hint="compare environment, SOURCE_DATE_EPOCH and back end with the publisher's",
             )
 
 

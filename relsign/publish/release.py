@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import NotEnoughError
+from relsign.errors import InputError, NotEnoughError
 from relsign.formats.bundle import (
     LAYOUT_FILE,
     MAX_BUNDLE_BYTES,
@@ -77,15 +77,28 @@ def _evidence(release: ReleaseFolder, statement: Statement) -> dict[str, bytes]:
     wanted = {f.sha256: f"{f.target}.fingerprint.json" for f in statement.predicate.fingerprints}
     found: dict[str, bytes] = {}
     for build in release.build_folders():
-        for name, data in release.evidence_of(build).items():
-            if not name.endswith(".fingerprint.json") or wanted.get(sha256_hex(data)) == name:
-                found[name] = data
+        evidence = release.evidence_of(build).items()
+        kept = {
+            n: d for n, d in evidence if not _is_fingerprint(n) or wanted.get(sha256_hex(d)) == n
+        }
+        for name in kept.keys() & found.keys():
+            if found[name] != kept[name]:
+                raise InputError(
+                    "two build folders hold different files of one name",
+                    where=f"builds/{build.name}/{name}",
+                    hint="a builder's links belong into one folder, named after the builder",
+                )
+        found |= kept
     for name in wanted.values():
         if name not in found:
             raise NotEnoughError(
                 "the fingerprint the signers named is in no build folder", where=name
             )
     return found
+
+
+def _is_fingerprint(name: str) -> bool:
+    return name.endswith(".fingerprint.json")
 
 
 def _need(path: Path, hint: str) -> bytes:

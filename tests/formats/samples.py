@@ -150,7 +150,7 @@ class Sample(NamedTuple):
 
 def plain(value: object) -> object:
     """Return a value as mappings and lists."""
-    return msgspec.to_builtins(value)
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def dump(value: object) -> bytes:

@@ -1,0 +1,76 @@
+"""Trust roots: what people pin has one form, and its words are of that form."""
+
+from __future__ import annotations
+
+import pytest
+
+from relsign.formats.root import parse_root
+from tests.formats.samples import (
+    BAD_INTEGERS,
+    BAD_NAMES,
+    BAD_TIMES,
+    PUBLIC,
+    REMOVE,
+    Path,
+    Row,
+    assert_refused,
+    change,
+    dump,
+    make_root,
+    plain,
+)
+
+WHOLE = plain(make_root())
+BOB = {
+    "name": "bob",
+    "operator": "x",
+    "organisation": "x",
+    "roles": ["owner"],
+    "key": {"kind": "ed25519", "public": PUBLIC[1]},
+}
+ROWS: list[Row] = [
+    (("format",), "relsign/root/2", "format", "expected relsign/root/1"),
+    (("signatures",), [], "", "unknown field (got signatures)"),
+    (("members",), [], "members", "length >= 1"),
+    (("members",), [BOB] * 257, "members", "length <= 256"),
+    (("members", 2), BOB, "", "member named twice: bob"),
+    (("members", 2), {**BOB, "name": "a"}, "", "members are not sorted by name"),
+    (("members", 0, "roles"), [], "members[0].roles", "length >= 1"),
+    (("members", 0, "roles"), ["king"], "members[0].roles[0]", "builder or owner or signer"),
+    (("members", 0, "roles"), ["owner", "owner"], "members[0]", "role named twice: owner"),
+    (("members", 0, "key", "kind"), "rsa", "members[0].key.kind", "ed25519 or openpgp, got 'rsa'"),
+    (("members", 0, "key", "kind"), REMOVE, "members[0].key", "field missing (expected kind)"),
+    (("members", 1, "key", "public"), "AB" * 32, "members[1].key.public", "64 digits"),
+    (("members", 0, "key", "certificate"), "-" * 40, "members[0].key.certificate", "base64"),
+    (("dissent",), "ignore", "dissent", "expected record or refuse, got 'ignore'"),
+    (("dissent",), REMOVE, "", "field missing (expected dissent)"),
+    (("share_roles",), 1, "share_roles", "expected true or false, got 1"),
+    (("share_roles",), "false", "share_roles", "expected true or false"),
+    (("thresholds", "owners"), 65, "thresholds.owners", "<= 64, got 65"),
+    (("thresholds", "organisations"), 3, "thresholds", "organisations is larger than builders"),
+    (("thresholds", "witnesses"), 1, "thresholds", "unknown field"),
+    (("revoked", 0, "reason"), "a\nb", "revoked[0].reason", "one line"),
+    (("version",), 2**31 + 1, "version", "<= 2147483648"),
+    (("version",), 0, "version", ">= 1, got 0"),
+    *((("version",), bad, "version", "an integer") for bad in BAD_INTEGERS),
+    *(
+        (("thresholds", role), bad, f"thresholds.{role}", "an integer")
+        for role in ("owners", "signers", "builders", "organisations")
+        for bad in (0, *BAD_INTEGERS)
+    ),
+    *((("members", 0, "operator"), bad, "members[0].operator", "up to 64") for bad in BAD_NAMES),
+]
+
+
+@pytest.mark.parametrize(("path", "new", "where", "words"), ROWS)
+def test_wrong_fields_are_refused(path: Path, new: object, where: str, words: str) -> None:
+    place = f"root.json: {where}" if where else "root.json"
+    assert_refused(parse_root, dump(change(WHOLE, path, new)), place, words)
+
+
+@pytest.mark.parametrize("time", BAD_TIMES)
+def test_a_time_has_one_form(time: object) -> None:
+    data = dump(change(WHOLE, ("expires",), time))
+    unread = time in {"2026-11-21T13:00:00+01:00", "2026-11-21T12:00:00.5Z"}
+    words = "expires is not whole seconds in UTC" if unread else "got "
+    assert_refused(parse_root, data, "root.json" if unread else "root.json: expires", words)
