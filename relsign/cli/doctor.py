@@ -36,7 +36,7 @@ def doctor(store: Path, keys: Path) -> int:
     lines = [_engine(), *map(_program, PROGRAMS), _disk(store), _keys(keys)]
     for good, text in lines:
         click.echo(f"  {'✓' if good else '✗'} {text}")
-    click.echo(f"  - clock     {now_utc().isoformat()} (compare it with your own)")
+    click.echo(f"  - clock          {now_utc().isoformat()} (compare it with your own)")
     return 0 if all(good for good, _ in lines) else HostError.exit_code
 
 
@@ -46,31 +46,31 @@ def _engine() -> tuple[bool, str]:
     try:
         with connect(os.environ) as engine:
             info = engine.describe()
-            return True, f"engine    {info.name} {info.version} at {info.url}"
+            return True, f"engine         {info.name} {info.version} at {info.url}"
     except HostError as error:
-        return False, f"engine    {error}; {error.hint}"
+        return False, f"engine         {error}; {error.hint}"
 
 
 def _program(row: tuple[str, str, str]) -> tuple[bool, str]:
     name, package, purpose = row
     if shutil.which(name, path=SYSTEM_PATH):
-        return True, f"{name:<10}{purpose}"
-    return False, f"{name:<10}missing: apt-get install {package} ({purpose})"
+        return True, f"{name:<15}{purpose}"
+    return False, f"{name:<15}missing: apt-get install {package} ({purpose})"
 
 
 def _disk(store: Path) -> tuple[bool, str]:
     folder = next(p for p in (store, *store.parents) if p.exists())
     free = shutil.disk_usage(folder).free
     good = free >= MIN_FREE_BYTES
-    return good, f"disk      {human_size(free)} free for the store" + (
+    return good, f"disk           {human_size(free)} free for the store" + (
         "" if good else ": too little"
     )
 
 
 def _keys(keys: Path) -> tuple[bool, str]:
     if not keys.exists():
-        return True, "keys      none on this machine; `relsign key new NAME` makes one"
+        return True, "keys           none on this machine; `relsign key new NAME` makes one"
     if keys.stat().st_mode & 0o077:
-        return False, f"keys      open to other users: chmod 700 {keys}"
+        return False, f"keys           open to other users: chmod 700 {keys}"
     names = sorted(path.parent.name for path in keys.glob("*/member.toml"))
-    return True, f"keys      {', '.join(names) or 'none'}"
+    return True, f"keys           {', '.join(names) or 'none'}"

@@ -56,7 +56,7 @@ def new(
     name: str, roles: tuple[Role, ...], operator: str, organisation: str, kind: str,
     user_id: str | None, days: int, keys: Path, descriptor: int | None,
 ) -> None:  # fmt: skip
-    r"""Make a private key called NAME, encrypted under a passphrase.
+    """Make a private key called NAME, encrypted under a passphrase.
 
     \b
     Example

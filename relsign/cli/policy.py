@@ -28,18 +28,20 @@ def policy() -> None:
 
 
 @policy.command(name="compile")
+@click.option("--renew", is_flag=True, help="Start the validity of both anew, from today.")
 @project_option
-def compile_(workspace: Workspace) -> None:
+def compile_(workspace: Workspace, *, renew: bool) -> None:
     """Write policies/root.json and this release's release.layout.
 
-    Running it again changes nothing unless policy, roster or recipe changed.
+    Running it again changes nothing unless policy, roster or recipe changed. A
+    layout that changes has to be signed again.
     """
     from relsign.build.profile import DEFAULT_PROFILE
     from relsign.crypto.digest import sha256_hex
     from relsign.crypto.words import digest_words
     from relsign.sign.policy import compile_policy
 
-    compiled = compile_policy(workspace, DEFAULT_PROFILE, now_utc())
+    compiled = compile_policy(workspace, DEFAULT_PROFILE, now_utc(), renew=renew)
     root_file = workspace.root_file
     layout_file = workspace.release().layout_file
     digest = sha256_hex(compiled.root.to_bytes())

@@ -82,6 +82,7 @@ def show_request(request: SigningRequest) -> None:
     after = predicate.previous.version if predicate.previous else "nothing: the first release"
     agreement = request.build.agreement
     talk(f"Release {predicate.project} {predicate.version}, after {after}")
+    talk(f"  dated {predicate.released_at:%Y-%m-%d %H:%M:%S} UTC")
     for subject in request.statement.subject:
         size = human_size(request.sizes[subject.name])
         talk(f"  {short_digest(subject.digest.sha256)}  {size:>10}  {subject.name}")

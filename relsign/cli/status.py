@@ -56,6 +56,7 @@ def _document(release: ReleaseFolder, state: Status) -> dict[str, object]:
             {"name": s.name, "have": list(s.have), "need": s.need, "problem": s.problem}
             for s in state.stages
         ],
+        "statement_sha256": state.statement_sha256,
         "next": state.next_command,
     }
 
@@ -74,6 +75,8 @@ def _show(release: ReleaseFolder, state: Status) -> None:
         click.echo(f"  ignored: {line}")
     for stage in state.stages:
         mark = "✗" if stage.problem else "✓" if stage.is_met else "…"
-        people = f"{len(stage.have)} (need {stage.need})  {' '.join(stage.have)}{stage.problem}"
+        people = f"{len(stage.have)} (need {stage.need})  {' '.join([*stage.have, stage.problem])}"
         click.echo(f"  {mark} {stage.name:<9} {people}")
+    if state.statement_sha256:
+        click.echo(f"  statement sha256 {state.statement_sha256}")
     click.echo(f"Next: {state.next_command}")

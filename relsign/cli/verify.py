@@ -8,6 +8,8 @@ import click
 
 from relsign.cli.options import EXISTING, PATH, json_option
 from relsign.cli.show import show_verdict, verdict_json
+from relsign.crypto.digest import sha256_hex
+from relsign.crypto.words import digest_words
 from relsign.publish.outside import find_bundle, read_root, verify_files
 from relsign.system.clock import now_utc
 
@@ -31,7 +33,7 @@ def verify(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    r"""Check that FILE is the release its project's people built and signed.
+    """Check that FILE is the release its project's people built and signed.
 
     Works offline, runs nothing, writes nothing.  FILE must keep the name it was
     published under; its bundle, PROJECT-VERSION.relsign, is found beside it.
@@ -51,4 +53,6 @@ def verify(
         click.echo(verdict_json(file.name, decision.verdict))
     elif not quiet:
         show_verdict(ascii(file.name)[1:-1], decision.verdict, verbose=verbose)
+        if verbose:
+            click.echo(f"  root words    {digest_words(sha256_hex(pinned))}")
     return decision.verdict.word.exit_code

@@ -28,6 +28,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections import Counter
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -167,11 +168,8 @@ _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise InputError("duplicate key", got=shorten(key))
-            seen.add(key)
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise InputError("duplicate key", got=shorten(name))
     return table
 
 

@@ -165,9 +165,8 @@ def _replace(value: object, path: list[Part], new: object) -> object:
     head, rest = path[0], path[1:]
     if isinstance(value, dict):
         return {**value, head: _replace(value[head], rest, new)}
-    if isinstance(value, list) and isinstance(head, int):
-        return [*value[:head], _replace(value[head], rest, new), *value[head + 1 :]]
-    return value
+    items = value if isinstance(value, list) else []
+    return [_replace(old, rest, new) if i == head else old for i, old in enumerate(items)]
 
 
 def _name_entries(path: list[Part], value: object, into: type, message: str) -> list[Part]:
@@ -212,7 +211,7 @@ def _inside(kind: inspect.Type, part: Part) -> list[inspect.Type]:
             return [inspect.LiteralType((tag,))]
         case inspect.StructType(fields=fields):
             return [t for f in fields if f.encode_name == part for t in _flatten(f.type)]
-        case inspect.VarTupleType(item_type=item):
+        case inspect.VarTupleType(item_type=item) | inspect.DictType(value_type=item):
             return _flatten(item)
         case inspect.TupleType(item_types=items) if isinstance(part, int):
             return _flatten(items[part])
@@ -223,6 +222,4 @@ def _flatten(kind: inspect.Type) -> list[inspect.Type]:
     match kind:
         case inspect.UnionType(types=kinds):
             return [inner for each in kinds for inner in _flatten(each)]
-        case inspect.Metadata(type=inner):
-            return _flatten(inner)
     return [kind]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from relsign.crypto.keys import Ed25519Public
 from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import bundle_file_name
 from relsign.publish.outside import verify_files
-from relsign.publish.reference import require_reference, temporary_folder
+from relsign.publish.reference import require_reference
 from relsign.publish.release import Candidate
 from relsign.publish.signatures import ed25519_pem
 from relsign.system.files import write_whole
@@ -54,7 +55,8 @@ def _ask_reference(
     root: TrustedRoot, release: VerifiedRelease, staged: Path, now: datetime
 ) -> None:
     owners = verify_layout(root, release.evidence, now).owners
-    with temporary_folder() as name:
+    # Beside the staged files, so that what a crash leaves is removed with them.
+    with TemporaryDirectory(prefix=f"{staged.name}-keys-", dir=staged.parent) as name:
         keys = []
         for owner in owners:
             if isinstance(owner.key, Ed25519Public):

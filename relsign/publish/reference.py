@@ -8,7 +8,6 @@ inspection command that can be in it is `true`.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,8 +45,3 @@ def require_reference(staged: Path, owner_keys: Sequence[Path]) -> None:
             got=shorten(result.stderr.decode("utf-8", "replace").strip()[-300:], 300),
             hint="nothing was published; run in-toto-verify on the release folder to see all of it",
         )
-
-
-def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for the owners' keys that goes away with its `with` block."""
-    return tempfile.TemporaryDirectory(prefix="relsign-")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from relsign.crypto.keys import Ed25519Public, Party, parties_of
 from relsign.errors import InputError
 from relsign.formats.layout import Ed25519Public as LayoutPublic
@@ -27,17 +29,16 @@ DISALLOW_REST = ("DISALLOW", "*")
 
 
 def compile_root(
-    project: str, roster: Roster, policy: Policy, now: datetime, existing: Root | None
+    project: str, roster: Roster, policy: Policy, expires: datetime, existing: Root | None
 ) -> Root:
-    """Return the trust root of a project.
+    """Return the trust root of a project, valid until `expires`.
 
-    Equal to `existing` unless more than its expiry would change; then its version
-    is the next one.
+    Equal to `existing` unless something changes; then its version is the next one.
     """
     root = Root(
         project=project,
         version=1 if existing is None else existing.version,
-        expires=_days_later(now, policy.root_days) if existing is None else existing.expires,
+        expires=expires,
         members=tuple(sorted(roster.member, key=lambda member: member.name)),
         thresholds=policy.thresholds,
         dissent=policy.dissent,
@@ -46,21 +47,7 @@ def compile_root(
     )
     if existing is None or root == existing:
         return root
-    return compile_next(root, existing, _days_later(now, policy.root_days))
-
-
-def compile_next(root: Root, existing: Root, expires: datetime) -> Root:
-    """Return `root` as the version after `existing`."""
-    return Root(
-        project=root.project,
-        version=existing.version + 1,
-        expires=expires,
-        members=root.members,
-        thresholds=root.thresholds,
-        dissent=root.dissent,
-        share_roles=root.share_roles,
-        revoked=root.revoked,
-    )
+    return msgspec.structs.replace(root, version=existing.version + 1)
 
 
 def compile_layout(
@@ -108,12 +95,8 @@ def compile_layout(
     )
 
 
-def layout_expiry(now: datetime, policy: Policy) -> datetime:
-    """Return when a layout compiled at `now` expires."""
-    return _days_later(now, policy.layout_days)
-
-
-def _days_later(now: datetime, days: int) -> datetime:
+def days_later(now: datetime, days: int) -> datetime:
+    """Return `now` plus `days`, whole seconds."""
     return (now + timedelta(days=days)).replace(microsecond=0)
 
 

@@ -13,7 +13,7 @@ from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, parse_envelope
 from relsign.formats.layout import Layout, parse_layout
 from relsign.formats.root import Root, parse_root
-from relsign.sign.layout import compile_layout, compile_root, layout_expiry
+from relsign.sign.layout import compile_layout, compile_root, days_later
 from relsign.system.files import make_folder, read_bounded, write_whole
 from relsign.system.workspace import MAX_TEXT_BYTES, Workspace
 from relsign.verify.root import TrustedRoot, check_root, verify_root
@@ -31,15 +31,17 @@ class Compiled:
     layout_change: Change
 
 
-def compile_policy(workspace: Workspace, profile: str, now: datetime) -> Compiled:
+def compile_policy(
+    workspace: Workspace, profile: str, now: datetime, *, renew: bool = False
+) -> Compiled:
     """Write `policies/root.json` and the release's layout where they must change.
 
-    Raises InputError for a roster or policy that cannot stand; then nothing was
-    written.
+    `renew` gives both their full validity from `now` on.  Raises InputError for a
+    roster or policy that cannot stand; then nothing was written.
     """
-    root = _wanted_root(workspace, now)
+    root = _wanted_root(workspace, now, renew=renew)
     check_root(root)
-    layout = _wanted_layout(workspace, profile, now)
+    layout = _wanted_layout(workspace, profile, now, renew=renew)
     root_change = _write_root(workspace, root)
     present = _present_layout(workspace)
     layout_change: Change = "unchanged"
@@ -84,24 +86,30 @@ def require_current_layout(workspace: Workspace, profile: str, now: datetime) ->
         )
 
 
-def _wanted_root(workspace: Workspace, now: datetime) -> Root:
+def _wanted_root(workspace: Workspace, now: datetime, *, renew: bool = False) -> Root:
+    policy = workspace.policy()
+    expires = days_later(now, policy.root_days)
     try:
         existing = parse_root(read_bounded(workspace.root_file, MAX_TEXT_BYTES))
     except NotEnoughError:
         existing = None
+    if existing is not None and not renew:
+        expires = existing.expires
     project = workspace.recipe().project.name
-    return compile_root(project, workspace.roster(), workspace.policy(), now, existing)
+    return compile_root(project, workspace.roster(), policy, expires, existing)
 
 
-def _wanted_layout(workspace: Workspace, profile: str, now: datetime) -> Layout:
-    """Return the compiled layout, with the expiry of the present one where it has one."""
+def _wanted_layout(
+    workspace: Workspace, profile: str, now: datetime, *, renew: bool = False
+) -> Layout:
+    """Return the compiled layout, with the expiry of the present one unless it is over."""
     policy = workspace.policy()
     parties = check_members(
         workspace.roster().member, "keys/roster.toml", share_roles=policy.share_roles
     )
+    expires = days_later(now, policy.layout_days)
     present = _present_layout(workspace)
-    expires = layout_expiry(now, policy)
-    if present is not None:
+    if present is not None and not renew:
         old = parse_layout(present.payload, LAYOUT_FILE)
         expires = min(old.expires, expires) if old.expires > now else expires
     return compile_layout(workspace.recipe(), parties, policy, profile, expires)

@@ -19,19 +19,25 @@ from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import OpenPGPPublic, Party
 from relsign.crypto.minisign import signature_file
 from relsign.crypto.openpgp import armor_signatures
-from relsign.crypto.signatures import verify_by
+from relsign.crypto.signatures import verify_by, verify_envelope
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE, parse_bundle
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, parse_envelope
 from relsign.formats.manifest import encode_manifest
 from relsign.formats.roster import Role
-from relsign.formats.statement import PreviousRelease, Statement, parse_statement
+from relsign.formats.statement import (
+    PreviousRelease,
+    ReleasePredicate,
+    Statement,
+    parse_statement,
+)
 from relsign.sign.links import Sign, seal
 from relsign.sign.statement import AgreedBuild, agreed_build, make_statement, require_same
 from relsign.system.clock import now_utc
 from relsign.system.files import make_folder, read_bounded, write_whole
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.layout import TrustedLayout, check_layout
+from relsign.verify.release import CLOCK_SKEW
 from relsign.verify.root import TrustedRoot
 
 
@@ -81,8 +87,8 @@ def prepare_request(
     existing = read_statement(release)
     released_at = now
     if existing is not None:
-        received = parse_statement(existing.payload, STATEMENT_FILE)
-        released_at, previous = received.predicate.released_at, received.predicate.previous
+        proposed = _proposed(existing, root, previous, now)
+        released_at, previous = proposed.released_at, proposed.previous
     statement = make_statement(
         release.project, release.version, build, layout_payload, previous, released_at
     )
@@ -101,6 +107,36 @@ def prepare_request(
         },
         signed_by=tuple(s.keyid for s in existing.signatures) if existing else (),
     )
+
+
+def _proposed(
+    existing: Envelope, root: TrustedRoot, previous: PreviousRelease | None, now: datetime
+) -> ReleasePredicate:
+    """Return what an earlier signer chose: the release's time and its predecessor.
+
+    Raises VerificationError unless a signer of the root signed it, the time is not
+    ahead of this machine's, and the predecessor is the one given here, if one is.
+    """
+    hint = "ask who put it there; delete it to propose your own"
+    if not verify_envelope(existing, root.having("signer"), now).valid:
+        raise VerificationError("no signer signed it", where=STATEMENT_FILE, hint=hint)
+    predicate = parse_statement(existing.payload, STATEMENT_FILE).predicate
+    if predicate.released_at > now + CLOCK_SKEW:
+        raise VerificationError(
+            "is dated in the future",
+            where=f"{STATEMENT_FILE}: predicate.released_at",
+            got=predicate.released_at.isoformat(),
+            hint=hint,
+        )
+    if previous is not None and predicate.previous != previous:
+        raise VerificationError(
+            "names another previous release than yours",
+            where=f"{STATEMENT_FILE}: predicate.previous",
+            expected=previous.version,
+            got=predicate.previous.version if predicate.previous else "none",
+            hint=hint,
+        )
+    return predicate
 
 
 def sign_release(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from relsign.crypto.digest import sha256_hex
 from relsign.crypto.signatures import verify_envelope
 from relsign.errors import InputError, NotEnoughError, VerificationError
-from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES
-from relsign.formats.envelope import parse_envelope
+from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
+from relsign.formats.envelope import Envelope, parse_envelope
 from relsign.formats.link import ReleaseBinding
+from relsign.formats.statement import parse_statement
 from relsign.sign.release import read_statement
 from relsign.sign.statement import agreed_build
 from relsign.system.files import read_bounded
@@ -41,6 +43,8 @@ class Status:
     matrix: Matrix
     ignored: tuple[str, ...]
     stages: tuple[Stage, ...]
+    statement_sha256: str = ""
+    """What a revocation of this release names; empty while there is no statement."""
 
     @property
     def next_command(self) -> str:
@@ -82,7 +86,16 @@ def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> 
             _owners(release, root, now),
             _signers(release, root, now),
         ),
+        statement_sha256=_statement_digest(release),
     )
+
+
+def _statement_digest(release: ReleaseFolder) -> str:
+    try:
+        envelope = read_statement(release)
+    except InputError:
+        return ""
+    return "" if envelope is None else sha256_hex(envelope.payload)
 
 
 def _owners(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Stage:
@@ -106,4 +119,19 @@ def _signers(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Stage:
     if envelope is None:
         return Stage("signers", (), need)
     report = verify_envelope(envelope, root.having("signer"), now)
-    return Stage("signers", tuple(p.name for p in report.valid), need, "; ".join(report.bad))
+    have = tuple(party.name for party in report.valid)
+    problem = "; ".join(report.bad) or _staleness(release, envelope)
+    return Stage("signers", have, need, problem)
+
+
+def _staleness(release: ReleaseFolder, statement: Envelope) -> str:
+    """Say so if the layout was changed after the statement was made."""
+    try:
+        layout = read_bounded(release.layout_file, MAX_BUNDLE_BYTES)
+        named = parse_statement(statement.payload, STATEMENT_FILE).predicate.layout_sha256
+        current = sha256_hex(parse_envelope(layout, LAYOUT_FILE).payload)
+    except (NotEnoughError, InputError) as error:
+        return str(error)
+    if named == current:
+        return ""
+    return f"{STATEMENT_FILE} names an older layout: delete it and sign again"

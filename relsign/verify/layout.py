@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.keys import Ed25519Public, Party
+from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_envelope
 from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE
@@ -34,7 +34,8 @@ def verify_layout(root: TrustedRoot, evidence: Evidence, now: datetime) -> Trust
     """Return the layout of a release.
 
     (1) m of n owners signed it; (2) it is the one the statement names; (3) it is
-    not expired; (4) its keys are builders of the root, by material; (5) it asks
+    not expired; (4) it names builders of the root, by key
+    material, and no other key counts; (5) it asks
     for no fewer builders than the root; (6) it requires every artifact.  Raises
     NotEnoughError or VerificationError.
     """
@@ -98,28 +99,18 @@ def verify_steps(layout: Layout, agreements: Mapping[str, Agreement]) -> None:
 
 
 def _authorised(root: TrustedRoot, layout: Layout) -> tuple[Party, ...]:
-    """Return the root's builders that both steps name; refuse a key the root lacks."""
-    by_raw = {
-        party.key.raw: party
-        for party in root.having("builder")
-        if isinstance(party.key, Ed25519Public)
-    }
-    named: list[str] = []
-    for keyid, key in layout.keys.items():
-        party = by_raw.get(bytes.fromhex(key.keyval.public))
-        if party is None or party.keyid != keyid:
-            raise VerificationError(
-                "the layout names a key that is no builder of the root",
-                where=f"{LAYOUT_FILE}: keys",
-                got=keyid[:8],
-            )
-        named.append(party.name)
+    """Return the root's builders that both steps name, by key material.
+
+    A key the root does not know is passed over: it may be a builder's who joined or
+    left since the root was pinned, and without the root it counts for nobody.
+    """
     for step in layout.steps:
         if set(step.pubkeys) != set(layout.keys):
             raise VerificationError(
                 f"step {step.name} does not name exactly the layout's keys", where=LAYOUT_FILE
             )
-    return tuple(party for party in root.having("builder") if party.name in named)
+    named = {bytes.fromhex(key.keyval.public) for key in layout.keys.values()}
+    return tuple(party for party in root.having("builder") if party.key.materials <= named)
 
 
 def _require_artifacts(step: Step, predicate: ReleasePredicate, artifacts: tuple[str, ...]) -> None:

@@ -111,7 +111,7 @@ def require(report: SignatureReport, threshold: int, people: str) -> tuple[Party
     valid = distinct_operators(report.valid)
     if len(valid) >= threshold:
         return valid
-    count = f"{len(valid)} {people} (need {threshold})"
+    count = f"{len(valid)} of the {threshold} {people} needed"
     if report.bad:
         raise VerificationError(f"{count}; {report.bad[0]}", hint="the document was altered")
     others = f"; {report.unknown} by keys not in the root" if report.unknown else ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 from in_toto.models.layout import Layout as ReferenceLayout
-from in_toto.models.metadata import Envelope as ReferenceEnvelope
+from in_toto.models.metadata import Metadata as ReferenceMetadata
 from securesystemslib.signer._crypto_signer import CryptoSigner
 
 from relsign.formats.layout import parse_layout
@@ -118,9 +120,10 @@ def test_steps_are_found_by_name() -> None:
     assert [layout.step(name).name for name in ("source", "build")] == ["source", "build"]
 
 
-def test_the_reference_reads_what_we_write() -> None:
+def test_the_reference_reads_what_we_write(tmp_path: pathlib.Path) -> None:
     envelope = make_envelope(make_layout().to_bytes())
-    reference = ReferenceEnvelope.from_bytes(envelope.to_bytes()).get_payload()
+    (tmp_path / "file").write_bytes(envelope.to_bytes())
+    reference = ReferenceMetadata.load(tmp_path / "file").get_payload()
     assert isinstance(reference, ReferenceLayout)
     assert reference.expires == "2027-11-21T12:00:00Z"
     assert reference.keys == plain(make_layout().keys)

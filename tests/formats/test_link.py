@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 from in_toto.models.link import Link as ReferenceLink
-from in_toto.models.metadata import Envelope as ReferenceEnvelope
+from in_toto.models.metadata import Metadata as ReferenceMetadata
 
 from relsign.formats.link import link_file_name, parse_link
 from tests.formats.samples import (
@@ -83,9 +85,10 @@ def test_file_names_are_in_totos() -> None:
     assert link_file_name("build", AA) == "build.aaaaaaaa.link"
 
 
-def test_the_reference_reads_what_we_write() -> None:
+def test_the_reference_reads_what_we_write(tmp_path: pathlib.Path) -> None:
     envelope = make_envelope(make_link().to_bytes())
-    reference = ReferenceEnvelope.from_bytes(envelope.to_bytes()).get_payload()
+    (tmp_path / "file").write_bytes(envelope.to_bytes())
+    reference = ReferenceMetadata.load(tmp_path / "file").get_payload()
     assert isinstance(reference, ReferenceLink)
     assert reference.name == "build"
     assert reference.command == ["relsign", "build"]

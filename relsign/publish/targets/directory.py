@@ -10,10 +10,11 @@ makes the release visible.  A crash leaves the old state, or the new one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from relsign.system.files import (
 from relsign.verify.decision import VerifiedRelease
 
 STAGING = ".staging-"
+MAX_ROOT_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,17 @@ def publish_to_directory(
     case what was published before stays as it was.
     """
     project = directory / candidate.project
+    with _alone(project):
+        return _publish(project, candidate, keys, judge)
+
+
+@contextlib.contextmanager
+def _alone(project: Path) -> Iterator[None]:
+    """Hold the project's folder; another publisher is told."""
     make_folder(project)
     try:
         with FileLock(project / ".publish.lock", timeout=0):
-            return _publish(project, candidate, keys, judge)
+            yield
     except Timeout as error:
         raise HostError(
             "somebody else is publishing here",
@@ -71,6 +80,29 @@ def publish_to_directory(
         ) from error
     except OSError as error:
         raise host_error(error, project) from error
+
+
+def publish_root(project: Path, root: bytes, keys: Mapping[str, bytes]) -> bool:
+    """Publish a project's root and keys without a release; say whether the root is new.
+
+    Raises VerificationError if another root of the same or a later version is
+    published, HostError for a busy folder or a full disk.
+    """
+    with _alone(project):
+        _check_root(project / "root.json", root)
+        is_new = not _holds(project / "root.json", root)
+        _write_root(project, root, keys)
+        return is_new
+
+
+def _write_root(project: Path, root: bytes, keys: Mapping[str, bytes]) -> None:
+    for name, data in keys.items():
+        write_whole(project / "keys" / name, data)
+    write_whole(project / "root.json", root)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.exists() and read_bounded(path, MAX_ROOT_BYTES) == data
 
 
 def _publish(
@@ -91,9 +123,7 @@ def _publish(
             _require_identical(final, staged)
             return Published(final, is_new=False, files=count)
         _sync_tree(staged)
-        for name, data in keys.items():
-            write_whole(project / "keys" / name, data)
-        write_whole(project / "root.json", candidate.root)
+        _write_root(project, candidate.root, keys)
         staged.rename(final)
         sync_folder(project)
         return Published(final, is_new=True, files=count)
@@ -112,7 +142,7 @@ def _check_root(published: Path, root: bytes) -> None:
     """Refuse to replace a published root by an older one, or by another of its version."""
     if not published.exists():
         return
-    present = read_bounded(published, 4 << 20)
+    present = read_bounded(published, MAX_ROOT_BYTES)
     if present == root:
         return
     old, new = parse_root(present), parse_root(root)
@@ -127,8 +157,10 @@ def _check_root(published: Path, root: bytes) -> None:
 
 
 def _stage(staged: Path, candidate: Candidate) -> None:
-    staged.mkdir(mode=0o755)
-    (staged / "in-toto").mkdir(mode=0o755)
+    for folder in (staged, staged / "in-toto"):
+        folder.mkdir()
+        # Whatever the caller's umask is, a web server of another user must read it.
+        folder.chmod(0o755)
     for name, data in candidate.files.items():
         with new_file(staged / name) as stream:
             stream.write(data)
