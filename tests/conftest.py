@@ -14,6 +14,8 @@ settings.register_profile("relsign", deadline=None, derandomize=True, database=N
 settings.load_profile("relsign")
 
 
+# First, because xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Send all tests that need the engine to one worker: they share what it has built."""
     for item in items:

@@ -53,7 +53,7 @@ __all__ = [
 MAX_BYTES = 1 << 20
 """Default bound on a document, in bytes; larger ones state their own."""
 
-MAX_DOTS = 1000
+MAX_DOTS = 200
 """Bound on the dots in one line of TOML."""
 
 

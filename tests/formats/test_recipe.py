@@ -123,8 +123,6 @@ ROWS: list[Row] = [
 
 @pytest.mark.parametrize(("path", "new", "where", "words"), ROWS)
 def test_wrong_fields_are_refused(path: Path, new: object, where: str, words: str) -> None:
-    if path == (*T0, "artifact", 0, "path") and new == "/x":
-        assert where
     place = f"relsign.toml: {where}" if where else "relsign.toml"
     assert_refused(parse_recipe, dump_toml(change(RECIPE, path, new)), place, words)
 
