@@ -12,9 +12,9 @@ help: ## show this list
 demo: dev ## the whole road of a release, on this machine
 	@tools/with-engine tools/demo
 
-# Engine tests go to one worker, one after the other; the rest keep the other busy.
+# The tests of one file share what they made, so a file goes to one worker.
 test: check ## checks, then every test; the pure packages at 100 % branch coverage
-	@tools/with-engine $(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term $(ARGS)
+	@tools/with-engine $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 check: dev ## lint, format, types, import direction
 	@$(BIN)/ruff check

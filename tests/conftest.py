@@ -1,4 +1,4 @@
-"""What every test gets: one hypothesis profile, and one worker for the engine."""
+"""What every test gets: one hypothesis profile, and people with keys."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from tests.projects import Project, make_keys, make_project
 # The same examples on every machine and every run: a red test here is red everywhere.
 settings.register_profile("relsign", deadline=None, derandomize=True, database=None)
 settings.load_profile("relsign")
-
-
-# First, because xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send all tests that need the engine to one worker: they share what it has built."""
-    for item in items:
-        if item.get_closest_marker("engine"):
-            item.add_marker(pytest.mark.xdist_group("engine"))
 
 
 @pytest.fixture(scope="session")
