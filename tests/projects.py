@@ -25,6 +25,7 @@ from relsign.system.files import make_folder, write_whole
 from relsign.system.workspace import ReleaseFolder, Workspace
 from tests.verify.releases import ARTIFACT, NAME, PEOPLE, RECIPE, make_fingerprint
 
+PROGRAM = Path(sys.executable).with_name("relsign")
 PASSPHRASE = b"correct horse battery"
 POLICY = """\
 dissent = "refuse"
@@ -137,7 +138,7 @@ def make_project(folder: Path, keys: Path, site: Path) -> Project:
 def run_program(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run `relsign` as a program of its own, as a user does."""
     return subprocess.run(
-        [sys.executable, "-m", "relsign", *words],
+        [PROGRAM, *words],
         capture_output=True,
         text=True,
         check=False,

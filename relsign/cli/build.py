@@ -17,7 +17,8 @@ from relsign.cli.options import (
     show_path,
     store_option,
 )
-from relsign.cli.show import short_digest, talk
+from relsign.cli.show import short_digest
+from relsign.cli.talk import talk
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
 from relsign.system.files import make_folder, sync_folder, write_whole

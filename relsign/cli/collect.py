@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from relsign.cli.options import EXISTING, project_option
-from relsign.cli.show import talk
+from relsign.cli.talk import talk
 from relsign.system.clock import now_utc
 from relsign.system.workspace import ReleaseFolder, Workspace
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from relsign.cli.options import project_option, store_option
-from relsign.cli.show import human_size, talk
+from relsign.cli.show import human_size
+from relsign.cli.talk import talk
 from relsign.system.workspace import Workspace
 
 

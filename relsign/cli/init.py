@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from relsign.cli.options import project_option, show_path
-from relsign.cli.show import talk
+from relsign.cli.talk import talk
 from relsign.errors import InputError
 from relsign.formats.recipe import parse_recipe
 from relsign.system.files import write_whole

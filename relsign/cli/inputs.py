@@ -6,7 +6,7 @@ from relsign.build.environment import fetch_environment, missing_files
 from relsign.build.sources import FetchedSource, SourceContext, fetch_sources
 from relsign.build.store import Store
 from relsign.cli.progress import fetching
-from relsign.cli.show import talk
+from relsign.cli.talk import talk
 from relsign.system.workspace import Workspace
 
 

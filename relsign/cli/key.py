@@ -15,7 +15,7 @@ from relsign.cli.options import (
     project_option,
     show_path,
 )
-from relsign.cli.show import talk
+from relsign.cli.talk import talk
 from relsign.crypto.keys import check_members
 from relsign.errors import InputError, NotEnoughError
 from relsign.formats.canonical import encode_canonical

@@ -7,8 +7,11 @@ from pathlib import Path
 import click
 
 from relsign.cli.options import project_option, show_path, store_option
-from relsign.cli.show import human_size, short_digest, talk
-from relsign.system.files import write_whole
+from relsign.cli.show import human_size, short_digest
+from relsign.cli.talk import talk
+from relsign.errors import NotEnoughError
+from relsign.formats.lock import MAX_LOCK_BYTES
+from relsign.system.files import read_bounded, write_whole
 from relsign.system.workspace import Workspace
 
 
@@ -35,8 +38,7 @@ def lock(name: str, mirrors: tuple[str, ...], workspace: Workspace, store: Path)
     with fetching(f"environment {name}") as progress:
         resolved = resolve_lock(definition, data, Store(store), mirrors, progress)
     path = workspace.builder_folder(name) / "builder.lock"
-    before = path.read_bytes() if path.exists() else b""
-    if before == resolved.to_bytes():
+    if _present(path) == resolved.to_bytes():
         talk(f"unchanged  {show_path(path)}")
         return
     write_whole(path, resolved.to_bytes())
@@ -45,3 +47,10 @@ def lock(name: str, mirrors: tuple[str, ...], workspace: Workspace, store: Path)
         f"{len(resolved.wheels)} wheels, root file system "
         f"{human_size(resolved.rootfs.size)} {short_digest(resolved.rootfs.sha256)}"
     )
+
+
+def _present(path: Path) -> bytes | None:
+    try:
+        return read_bounded(path, MAX_LOCK_BYTES)
+    except NotEnoughError:
+        return None

@@ -6,13 +6,18 @@ loads no engine, no gpg and no reference verifier.
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
 from importlib import import_module
 
 import click
 
 from relsign import __version__
-from relsign.errors import RelsignError
+from relsign.cli.talk import talk
+from relsign.errors import HostError, RelsignError
+from relsign.system.files import host_error
 
 COMMANDS = {
     "init": "relsign.cli.init:init",
@@ -72,36 +77,59 @@ def run() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name the terminal's encoding lacks is shown escaped; it must not end a command.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        result = main.main(arguments, prog_name="relsign", standalone_mode=False)
+        code = _run(arguments)
+        sys.stdout.flush()
     except RelsignError as error:
         show_error(error)
         return error.exit_code
-    except click.exceptions.Abort:
-        click.echo("interrupted; run the same command again to go on", err=True)
-        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except KeyboardInterrupt:
-        click.echo("interrupted; run the same command again to go on", err=True)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        talk("interrupted; run the same command again to go on")
         return INTERRUPTED
+    except OSError as error:
+        return _machine_failed(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
-        click.echo(f"error: internal error: {type(error).__name__}: {str(error)!a}", err=True)
-        click.echo(
-            "hint: this is a bug in relsign; nothing is verified. Please report it", err=True
-        )
+        talk(f"error: internal error: {type(error).__name__}: {error}")
+        talk("hint: this is a bug in relsign; nothing is verified. Please report it")
         return INTERNAL
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    # Not click's own `main`: it ends a command whose reader went away with 1, our REFUSED.
+    try:
+        with main.make_context("relsign", arguments) as context:
+            result = main.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _machine_failed(error: OSError) -> int:
+    """Say that the system refused something; a reader that went away is told nothing."""
+    if error.errno == errno.EPIPE:
+        # Nothing more can be written; keep the interpreter from trying at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return HostError.exit_code
+    name = error.filename if isinstance(error.filename, str | os.PathLike) else ""
+    show_error(host_error(error, name))
+    return HostError.exit_code
 
 
 def show_error(error: RelsignError) -> None:
     """Print what is wrong, where, expected, got, and what to do next."""
     place = f"{error.where}: " if error.where else ""
-    click.echo(f"error: {place}{error.what}", err=True)
+    talk(f"error: {place}{error.what}")
     if error.expected:
-        click.echo(f"  expected: {error.expected}", err=True)
+        talk(f"  expected: {error.expected}")
     if error.got:
-        click.echo(f"  got:      {error.got}", err=True)
+        talk(f"  got:      {error.got}")
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        talk(f"hint: {error.hint}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from relsign.errors import InputError
+
 if TYPE_CHECKING:
     from relsign.system.workspace import Workspace
 
@@ -65,7 +67,7 @@ def passphrase_option(function: F) -> F:
     option = click.option(
         "--passphrase-fd",
         "descriptor",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, 2**31 - 1),
         metavar="N",
         help="Read the passphrase from file descriptor N instead of asking.",
     )
@@ -88,7 +90,12 @@ def as_option(function: F) -> F:
 def _workspace(folder: Path) -> Workspace:
     from relsign.system.workspace import Workspace
 
-    return Workspace(folder.absolute())
+    try:
+        return Workspace(folder.absolute())
+    except FileNotFoundError as error:
+        raise InputError(
+            "the current folder is gone", hint="change into one that exists"
+        ) from error
 
 
 def _data_folder() -> Path:

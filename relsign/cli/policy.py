@@ -13,7 +13,7 @@ from relsign.cli.options import (
     project_option,
     show_path,
 )
-from relsign.cli.show import talk
+from relsign.cli.talk import talk
 from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from relsign.build.run import BuildEvent
 from relsign.build.target import Listener
-from relsign.cli.show import talk
+from relsign.cli.talk import talk
 from relsign.formats.canonical import shorten
 
 STAGES = {

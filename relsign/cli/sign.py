@@ -16,7 +16,8 @@ from relsign.cli.options import (
     project_option,
     show_path,
 )
-from relsign.cli.show import human_size, short_digest, talk
+from relsign.cli.show import human_size, short_digest
+from relsign.cli.talk import talk
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
 from relsign.system.clock import now_utc

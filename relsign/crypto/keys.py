@@ -142,6 +142,7 @@ def check_members(
             raise _clash("one key under two names", where, one, two)
         if one.keyid[:8] == two.keyid[:8]:
             raise _clash("two keyids with the same first 8 digits", where, one, two)
+        _refuse_case_twins(where, one, two)
         if one.operator == two.operator and one.organisation != two.organisation:
             raise _clash("one operator in two organisations", where, one, two)
     for party in parties:
@@ -153,6 +154,17 @@ def check_members(
                 hint="give each role its own key, or set share_roles in the policy",
             )
     return parties
+
+
+def _refuse_case_twins(where: str, one: Party, two: Party) -> None:
+    pairs = (
+        (one.name, two.name),
+        (one.operator, two.operator),
+        (one.organisation, two.organisation),
+    )
+    for a, b in pairs:
+        if a != b and a.casefold() == b.casefold():
+            raise _clash(f"names that differ only by case: {a}, {b}", where, one, two)
 
 
 def _clash(what: str, where: str, one: Party, two: Party) -> InputError:

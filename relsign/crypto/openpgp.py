@@ -14,7 +14,7 @@ before or after the one packet.  Which keys may sign is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from relsign.crypto.openpgp_armor import armor, dearmor, dearmor_all
 from relsign.crypto.openpgp_certificate import (
@@ -47,6 +47,9 @@ __all__ = [
 ]
 
 MAX_SIGNATURE_BYTES = 1 << 16
+MAX_SKEW = timedelta(hours=24)
+"""How far a signature may seem to lie ahead: clocks differ, and gpg compares none."""
+
 _BINARY = 0x00
 
 
@@ -58,7 +61,7 @@ def verify_detached(
     (1) There is exactly one signature packet, of version 4 and type 0x00 (binary).
     (2) It is well understood: dated, no unknown critical part.  (3) It names as
     its maker exactly one key that `certificate` allows to sign.  (4) The
-    arithmetic holds, with SHA-256 or stronger.  (5) It was not made after `at`,
+    arithmetic holds, with SHA-256 or stronger.  (5) It was not made a day after `at`,
     nor before its key, and has not expired.  (6) Neither its key nor the primary
     is revoked, or was expired when it was made, or is expired `at` that time.
 
@@ -70,7 +73,7 @@ def verify_detached(
     created = moment(parsed.created)
     key = _maker(certificate, parsed)  # (3)
     check_arithmetic(parsed, key.algorithm, key.material, message, HASHES)  # (4)
-    if created > at:  # (5)
+    if created > at + MAX_SKEW:  # (5)
         raise VerificationError(
             "signature is from the future",
             where=key.fingerprint,

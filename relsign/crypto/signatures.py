@@ -18,6 +18,8 @@ from relsign.errors import InputError, VerificationError
 from relsign.formats.envelope import Envelope, Signature
 
 _ED25519_SIGNATURE_BYTES = 64
+MAX_STRANGERS = 4
+"""Signatures of an envelope that are tried with keys their label does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +58,49 @@ def verify_by(party: Party, signature: bytes, message: bytes, at: datetime) -> N
 def verify_envelope(
     envelope: Envelope, parties: tuple[Party, ...], at: datetime
 ) -> SignatureReport:
-    """Say which of `parties` signed `envelope`; raises nothing, bad ones are listed."""
+    """Say which of `parties` signed `envelope`; raises nothing, bad ones are listed.
+
+    Each signature is tried with the key its label names, then, at most
+    `MAX_STRANGERS` of them, with every other key: labels decide nothing, but an
+    envelope full of junk must not cost hours.
+    """
     message = envelope.signed_bytes()
-    valid: set[str] = set()
-    bad: list[str] = []
-    unknown = 0
-    for signature in envelope.signatures:
-        maker = _find_maker(signature, message, parties, at)
-        if isinstance(maker, Party):
-            valid.add(maker.name)
-        elif maker:
-            bad.append(maker)
-        else:
-            unknown += 1
+    makers = [_labelled(signature, message, parties, at) for signature in envelope.signatures]
+    others = [n for n, maker in enumerate(makers) if not isinstance(maker, Party)]
+    for number in others[:MAX_STRANGERS]:
+        found = _unlabelled(envelope.signatures[number], message, parties, at)
+        makers[number] = found or makers[number]
+    names = {maker.name for maker in makers if isinstance(maker, Party)}
     return SignatureReport(
-        valid=tuple(party for party in parties if party.name in valid),
-        bad=tuple(bad),
-        unknown=unknown,
+        valid=tuple(party for party in parties if party.name in names),
+        bad=tuple(maker for maker in makers if isinstance(maker, str) and maker),
+        unknown=makers.count(""),
     )
 
 
-def _find_maker(
+def _labelled(
     signature: Signature, message: bytes, parties: tuple[Party, ...], at: datetime
 ) -> Party | str:
-    """Return the party that signed, or why the one it is labelled with did not, or ``""``."""
-    complaint = ""
-    for party in sorted(parties, key=lambda p: p.keyid != signature.keyid):
-        try:
-            verify_by(party, signature.sig, message, at)
-        except (VerificationError, InputError) as error:
-            if party.keyid == signature.keyid:
-                complaint = f"{party.name}: {error.what}"
-        else:
+    """Return the party a signature is labelled with, or why it did not sign, or ``""``."""
+    for party in parties:
+        if party.keyid == signature.keyid:
+            try:
+                verify_by(party, signature.sig, message, at)
+            except (VerificationError, InputError) as error:
+                return f"{party.name}: {error.what}"
             return party
-    return complaint
+    return ""
+
+
+def _unlabelled(
+    signature: Signature, message: bytes, parties: tuple[Party, ...], at: datetime
+) -> Party | None:
+    """Return whichever party made a signature, whatever its label says."""
+    for party in parties:
+        if party.keyid != signature.keyid:
+            try:
+                verify_by(party, signature.sig, message, at)
+            except (VerificationError, InputError):
+                continue
+            return party
+    return None

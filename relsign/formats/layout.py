@@ -8,6 +8,8 @@ and rule lists that end in ``DISALLOW *``.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -15,9 +17,9 @@ from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
 from relsign.formats.link import StepName
-from relsign.formats.names import KeyId, Time, refuse_repeats, shaped, whole_seconds_utc
+from relsign.formats.names import Digest, KeyId, Time, refuse_repeats, shaped, whole_seconds_utc
 
-MAX_LAYOUT_BYTES = 8 << 20
+MAX_LAYOUT_BYTES = 2 << 20
 MAX_RULES = 20_000
 Pattern = Annotated[
     str,
@@ -89,6 +91,42 @@ class Inspection(Document, frozen=True, kw_only=True):
         check_rules(self.expected_products)
 
 
+@dataclass(frozen=True, slots=True)
+class LayoutBinding:
+    """What a layout is for: in-toto has no field for it, so its readme says it."""
+
+    project: str
+    version: str
+    recipe_sha256: Digest
+
+    def readme(self) -> str:
+        """Return the one sentence a layout's readme consists of."""
+        return f"Release {self.version} of {self.project}, recipe sha256 {self.recipe_sha256}."
+
+
+_README = re.compile(
+    r"Release (?P<version>[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63})"
+    r" of (?P<project>[A-Za-z0-9][A-Za-z0-9._+-]{0,63}), recipe sha256 (?P<recipe>[0-9a-f]{64})\."
+)
+
+
+def release_inspection(binding: LayoutBinding) -> Inspection:
+    """Return the check a stock in-toto-verify makes of downloaded files.
+
+    Every file of the folder is a product of the build with the same bytes, or one
+    that relsign publishes beside them.
+    """
+    bundle = f"{binding.project}-{binding.version}.relsign"
+    rules = (
+        ("MATCH", "*", "WITH", "PRODUCTS", "FROM", "build"),
+        *(("ALLOW", name) for name in ("SHA256SUMS", "SHA256SUMS.*", "in-toto/*", bundle)),
+        ("DISALLOW", "*"),
+    )
+    return Inspection(
+        name="verify-download", expected_materials=rules, expected_products=rules, run=("true",)
+    )
+
+
 class Layout(Document, frozen=True, kw_only=True):
     """The owners' rules for one release."""
 
@@ -109,10 +147,20 @@ class Layout(Document, frozen=True, kw_only=True):
         for keyid, key in self.keys.items():
             if key.keyid != keyid:
                 raise ValueError(f"key listed under another keyid: {keyid}")
+        if self.inspect != (release_inspection(self.binding),):
+            raise ValueError("inspection is not the one of the release the readme names")
         for step in self.steps:
             unknown = sorted(set(step.pubkeys) - set(self.keys))
             if unknown:
                 raise ValueError(f"step {step.name} names an unknown keyid: {unknown[0]}")
+
+    @property
+    def binding(self) -> LayoutBinding:
+        """Return the release and recipe the owners approved, as the readme says."""
+        match = _README.fullmatch(self.readme)
+        if match is None:
+            raise ValueError("readme does not name release and recipe in our words")
+        return LayoutBinding(match["project"], match["version"], Digest(match["recipe"]))
 
     def step(self, name: str) -> Step:
         """Return the step of that name."""

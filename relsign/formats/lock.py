@@ -25,6 +25,7 @@ from relsign.formats.canonical import (
 from relsign.formats.names import Epoch, HexDigest, Name, Size, refuse_repeats, shaped
 from relsign.formats.recipe import DebianName
 
+MAX_LOCK_BYTES = 4 << 20
 Architecture = Literal["amd64", "arm64", "all"]
 DebianVersion = Annotated[
     str,
@@ -117,4 +118,4 @@ def parse_builder(data: bytes, where: str = "builder.toml") -> BuilderDefinition
 
 def parse_lock(data: bytes, where: str = "builder.lock") -> BuilderLock:
     """Return the lock; raise InputError unless `data` is exactly what we would write."""
-    return decode_reviewable(data, BuilderLock, where, max_bytes=4 << 20)
+    return decode_reviewable(data, BuilderLock, where, max_bytes=MAX_LOCK_BYTES)

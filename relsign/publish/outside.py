@@ -14,7 +14,7 @@ from pathlib import Path
 from relsign.errors import InputError, NoRootError, NotEnoughError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES
 from relsign.formats.canonical import shorten
-from relsign.system.files import hash_file, read_bounded
+from relsign.system.files import hash_file, host_error, read_bounded
 from relsign.verify.decision import Decision, Question, decide
 
 MAX_ROOT_BYTES = 4 << 20
@@ -38,8 +38,8 @@ def find_bundle(artifact: Path) -> Path | None:
     """
     try:
         names = sorted(e.name for e in os.scandir(artifact.parent) if e.name.endswith(".relsign"))
-    except OSError:
-        return None
+    except OSError as error:
+        raise host_error(error, artifact.parent) from error
     if len(names) > 1:
         raise InputError(
             "several bundles lie beside the file",

@@ -14,7 +14,14 @@ import msgspec
 from relsign.crypto.keys import Ed25519Public, Party, parties_of
 from relsign.errors import InputError
 from relsign.formats.layout import Ed25519Public as LayoutPublic
-from relsign.formats.layout import Inspection, Layout, LayoutKey, Step
+from relsign.formats.layout import (
+    Layout,
+    LayoutBinding,
+    LayoutKey,
+    Step,
+    release_inspection,
+)
+from relsign.formats.names import Digest
 from relsign.formats.policy import Policy
 from relsign.formats.recipe import Recipe
 from relsign.formats.root import Root
@@ -56,18 +63,22 @@ def compile_layout(
     policy: Policy,
     profile: str,
     expires: datetime,
+    *,
+    recipe_sha256: Digest,
 ) -> Layout:
     """Return the in-toto layout of the recipe's release.
 
-    `profile` names the sandbox profile builders use.  Raises InputError when the
+    `recipe_sha256` is the digest of the recipe's bytes, which the owners approve by
+    signing; `profile` names the sandbox profile builders use.  Raises InputError when the
     roster has fewer builders than the policy asks for.
     """
     keys = _builder_keys(parties, policy.thresholds.builders)
     inputs = _input_names(recipe, profile)
     pubkeys = tuple(keys)
     project = recipe.project
+    binding = LayoutBinding(project.name, project.version, recipe_sha256)
     return Layout(
-        readme=f"Release {project.version} of {project.name}, compiled by relsign.",
+        readme=binding.readme(),
         expires=expires,
         keys=keys,
         steps=(
@@ -91,7 +102,7 @@ def compile_layout(
                 threshold=policy.thresholds.builders,
             ),
         ),
-        inspect=(_inspection(project.name, project.version),),
+        inspect=(release_inspection(binding),),
     )
 
 
@@ -145,26 +156,4 @@ def _require(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         *(("REQUIRE", name) for name in sorted(names)),
         *(("CREATE", name) for name in sorted(names)),
         DISALLOW_REST,
-    )
-
-
-def _inspection(project: str, version: str) -> Inspection:
-    """Return the check a stock in-toto-verify makes of downloaded files.
-
-    Every file of the folder is a product of the build with the same bytes, or one
-    that relsign publishes beside them.
-    """
-    beside = (
-        "SHA256SUMS",
-        "SHA256SUMS.*",
-        "in-toto/*",
-        f"{project}-{version}.relsign",
-    )
-    rules = (
-        ("MATCH", "*", "WITH", "PRODUCTS", "FROM", "build"),
-        *(("ALLOW", pattern) for pattern in beside),
-        DISALLOW_REST,
-    )
-    return Inspection(
-        name="verify-download", expected_materials=rules, expected_products=rules, run=("true",)
     )

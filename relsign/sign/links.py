@@ -25,6 +25,7 @@ from relsign.formats.provenance import (
 )
 from relsign.formats.statement import Subject
 from relsign.sign.layout import BUILD_COMMAND, SOURCE_COMMAND
+from relsign.verify.fingerprint import materials_of, products_of
 
 Sign = Callable[[bytes], bytes]
 """Signs the given bytes with one party's key."""
@@ -45,11 +46,13 @@ def seal(payload: bytes, party: Party, sign: Sign) -> Envelope:
 
 
 def make_links(fingerprints: tuple[Fingerprint, ...]) -> tuple[Link, Link]:
-    """Return the unsigned `source` and `build` links of a release's fingerprints."""
+    """Return the unsigned `source` and `build` links of a release's fingerprints.
+
+    Raises VerificationError when two of them contradict each other.
+    """
     first = fingerprints[0]
     binding = ReleaseBinding(project=first.project, version=first.version)
-    materials = {path: digest for f in fingerprints for path, digest in f.materials().items()}
-    products = {path: digest for f in fingerprints for path, digest in f.products().items()}
+    materials, products = materials_of(fingerprints), products_of(fingerprints)
     for fingerprint in fingerprints:
         products[fingerprint.file] = sha256_hex(fingerprint.to_bytes())
     source = Link(

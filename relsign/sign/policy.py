@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import check_members
 from relsign.errors import InputError, NotEnoughError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES
@@ -112,7 +113,14 @@ def _wanted_layout(
     if present is not None and not renew:
         old = parse_layout(present.payload, LAYOUT_FILE)
         expires = min(old.expires, expires) if old.expires > now else expires
-    return compile_layout(workspace.recipe(), parties, policy, profile, expires)
+    return compile_layout(
+        workspace.recipe(),
+        parties,
+        policy,
+        profile,
+        expires,
+        recipe_sha256=sha256_hex(workspace.recipe_bytes()),
+    )
 
 
 def _present_layout(workspace: Workspace) -> Envelope | None:

@@ -7,23 +7,18 @@ and only then signed.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock
-
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.keys import OpenPGPPublic, Party
-from relsign.crypto.minisign import signature_file
-from relsign.crypto.openpgp import armor_signatures
+from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_by, verify_envelope
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE, parse_bundle
-from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, parse_envelope
-from relsign.formats.manifest import encode_manifest
+from relsign.formats.envelope import Envelope, parse_envelope
+from relsign.formats.fingerprint import ProfileDigest
 from relsign.formats.roster import Role
 from relsign.formats.statement import (
     PreviousRelease,
@@ -32,13 +27,36 @@ from relsign.formats.statement import (
     parse_statement,
 )
 from relsign.sign.links import Sign, seal
-from relsign.sign.statement import AgreedBuild, agreed_build, make_statement, require_same
+from relsign.sign.materials import require_own_materials
+from relsign.sign.merge import add_signatures
+from relsign.sign.places import check_release_folder, make_real_folder
+from relsign.sign.preview import require_verifiable
+from relsign.sign.statement import (
+    AgreedBuild,
+    agreed_build,
+    make_statement,
+    require_same,
+    silent_builders,
+)
+from relsign.sign.stock import make_stock_signature, stock_file_name
 from relsign.system.clock import now_utc
-from relsign.system.files import make_folder, read_bounded, write_whole
-from relsign.system.workspace import ReleaseFolder
+from relsign.system.files import read_bounded, write_whole
+from relsign.system.workspace import ReleaseFolder, Workspace
 from relsign.verify.layout import TrustedLayout, check_layout
 from relsign.verify.release import CLOCK_SKEW
 from relsign.verify.root import TrustedRoot
+
+OLDEST_PROPOSAL = timedelta(days=365)
+"""How long others may take to sign what the first signer dated."""
+ASK = "ask who put it there; delete it to propose your own"
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The release before, as its bundle tells; only the reference is signed."""
+
+    reference: PreviousRelease
+    released_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,8 @@ class SigningRequest:
     sizes: dict[str, int]
     signed_by: tuple[str, ...]
     """Labels of the signatures already there."""
+    silent: tuple[str, ...]
+    """Builders of the root who have not reported."""
 
 
 def party_named(root: TrustedRoot, name: str, role: Role) -> Party:
@@ -68,150 +88,156 @@ def party_named(root: TrustedRoot, name: str, role: Role) -> Party:
 
 
 def prepare_request(
-    release: ReleaseFolder,
+    workspace: Workspace,
     root: TrustedRoot,
-    previous: PreviousRelease | None,
+    previous: Previous | None,
+    profile: ProfileDigest,
     now: datetime,
 ) -> SigningRequest:
     """Derive the statement of a release from this machine's documents.
 
     (1) the builders agree; (2) the owners signed the layout, for exactly these
-    artifacts; (3) a statement that is there already says the same; (4) every
-    artifact is on this disk with its digest.  Raises NotEnoughError or
-    VerificationError, and signs nothing.
+    artifacts; (3) a statement that is there already says the same; (4) recipe,
+    sources, locks and profile are the ones on this disk; (5) every artifact is, with
+    its digest; (6) the verifier would accept it once it is signed.  Raises
+    NotEnoughError or VerificationError, and signs nothing.
     """
+    release = workspace.release()
+    check_release_folder(release)
     evidence = {folder.name: release.evidence_of(folder) for folder in release.build_folders()}
     build = agreed_build(root, release.project, release.version, evidence, now)  # (1)
     layout_data = _layout_bytes(release)
-    layout_payload = parse_envelope(layout_data, LAYOUT_FILE).payload
     existing = read_statement(release)
-    released_at = now
-    if existing is not None:
-        proposed = _proposed(existing, root, previous, now)
-        released_at, previous = proposed.released_at, proposed.previous
     statement = make_statement(
-        release.project, release.version, build, layout_payload, previous, released_at
+        release.project,
+        release.version,
+        build,
+        parse_envelope(layout_data, LAYOUT_FILE).payload,
+        *_chosen(existing, root, previous, now),
     )
     layout = check_layout(  # (2)
         root, layout_data, statement.predicate, now, tuple(build.artifacts)
     )
     if existing is not None:
         require_same(statement, existing.payload)  # (3)
+    require_own_materials(workspace, profile, layout.recipe_sha256, build.fingerprints)  # (4)
+    sizes = {  # (5)
+        name: release.find_artifact(name, digest)[1].size
+        for name, digest in build.artifacts.items()
+    }
+    require_verifiable(root, statement, layout_data, build.files, now)  # (6)
     return SigningRequest(
         statement=statement,
         build=build,
         layout=layout,
-        sizes={  # (4)
-            name: release.find_artifact(name, digest)[1].size
-            for name, digest in build.artifacts.items()
-        },
+        sizes=sizes,
         signed_by=tuple(s.keyid for s in existing.signatures) if existing else (),
+        silent=silent_builders(root, build.reports),
     )
 
 
+def _chosen(
+    existing: Envelope | None, root: TrustedRoot, previous: Previous | None, now: datetime
+) -> tuple[PreviousRelease | None, datetime]:
+    """Return predecessor and time: what an earlier signer chose, or else this one."""
+    if existing is not None:
+        proposed = _proposed(existing, root, previous, now)
+        return proposed.previous, proposed.released_at
+    if previous is None:
+        return None, now
+    _require_after(previous, now)
+    return previous.reference, now
+
+
 def _proposed(
-    existing: Envelope, root: TrustedRoot, previous: PreviousRelease | None, now: datetime
+    existing: Envelope, root: TrustedRoot, previous: Previous | None, now: datetime
 ) -> ReleasePredicate:
     """Return what an earlier signer chose: the release's time and its predecessor.
 
     Raises VerificationError unless a signer of the root signed it, the time is not
-    ahead of this machine's, and the predecessor is the one given here, if one is.
+    ahead of this machine's, long past or before the predecessor's, and the
+    predecessor is the one given here, if one is.
     """
-    hint = "ask who put it there; delete it to propose your own"
     if not verify_envelope(existing, root.having("signer"), now).valid:
-        raise VerificationError("no signer signed it", where=STATEMENT_FILE, hint=hint)
+        raise VerificationError("no signer signed it", where=STATEMENT_FILE, hint=ASK)
     predicate = parse_statement(existing.payload, STATEMENT_FILE).predicate
-    if predicate.released_at > now + CLOCK_SKEW:
+    if not now - OLDEST_PROPOSAL <= predicate.released_at <= now + CLOCK_SKEW:
+        future = predicate.released_at > now
         raise VerificationError(
-            "is dated in the future",
+            "is dated in the future" if future else "is dated more than a year ago",
             where=f"{STATEMENT_FILE}: predicate.released_at",
             got=predicate.released_at.isoformat(),
-            hint=hint,
+            hint=ASK,
         )
-    if previous is not None and predicate.previous != previous:
+    if previous is None:
+        return predicate
+    if predicate.previous != previous.reference:
         raise VerificationError(
             "names another previous release than yours",
             where=f"{STATEMENT_FILE}: predicate.previous",
-            expected=previous.version,
-            got=predicate.previous.version if predicate.previous else "none",
-            hint=hint,
+            expected=_describe(previous.reference),
+            got=_describe(predicate.previous) if predicate.previous else "none",
+            hint=ASK,
         )
+    _require_after(previous, predicate.released_at)
     return predicate
 
 
+def _describe(release: PreviousRelease) -> str:
+    return f"{release.version}, statement {release.statement_sha256}"
+
+
+def _require_after(previous: Previous, released_at: datetime) -> None:
+    if released_at < previous.released_at:
+        raise VerificationError(
+            "is dated before the release it follows",
+            where=f"{STATEMENT_FILE}: predicate.released_at",
+            expected=f"after {previous.released_at.isoformat()}",
+            got=released_at.isoformat(),
+            hint="check this machine's clock, and who proposed the statement",
+        )
+
+
 def sign_release(
-    release: ReleaseFolder, request: SigningRequest, party: Party, sign: Sign
+    release: ReleaseFolder,
+    request: SigningRequest,
+    signers: tuple[Party, ...],
+    party: Party,
+    sign: Sign,
 ) -> tuple[Path, ...]:
     """Add `party`'s signatures to the release folder; return the files written.
 
-    One over the statement, which counts, and one over SHA256SUMS in the form the
+    `signers` are all of the root's, whose signatures stay beside this one.  One over the statement, which counts, and one over SHA256SUMS in the form the
     key's stock tool reads.  Signing twice changes nothing.
     """
-    envelope = seal(request.statement.to_bytes(), party, sign)
+    check_release_folder(release)
+    _add_own(release.statement_file, request.statement.to_bytes(), signers, party, sign)
+    make_real_folder(release.signatures)
+    path = release.signatures / stock_file_name(party)
+    write_whole(path, make_stock_signature(party, sign, request.statement))
+    return release.statement_file, path
+
+
+def sign_layout(
+    release: ReleaseFolder, payload: bytes, owners: tuple[Party, ...], party: Party, sign: Sign
+) -> None:
+    """Add an owner's signature over `payload`, the layout it was shown, to the release's.
+
+    Raises InputError when the file holds another layout by now; then nothing is written.
+    """
+    check_release_folder(release)
+    _add_own(release.layout_file, payload, owners, party, sign)
+
+
+def _add_own(
+    path: Path, payload: bytes, parties: tuple[Party, ...], party: Party, sign: Sign
+) -> None:
+    envelope = seal(payload, party, sign)
     # Asked only now: an OpenPGP signature made while a passphrase was typed bears a
     # later second than the command's start, and would seem to come from the future.
     now = now_utc()
     verify_by(party, envelope.signatures[0].sig, envelope.signed_bytes(), now)
-    add_signature(release.statement_file, envelope, party, now)
-    manifest = encode_manifest(request.statement.digests())
-    make_folder(release.signatures)
-    path = release.signatures / f"{party.name}.{_ending(party)}"
-    write_whole(path, _stock_signature(party, sign, manifest, request.statement))
-    return release.statement_file, path
-
-
-def _ending(party: Party) -> str:
-    return "asc" if isinstance(party.key, OpenPGPPublic) else "minisig"
-
-
-def _stock_signature(party: Party, sign: Sign, manifest: bytes, statement: Statement) -> bytes:
-    if isinstance(party.key, OpenPGPPublic):
-        return armor_signatures([sign(manifest)])
-    predicate = statement.predicate
-    comment = f"{predicate.project} {predicate.version} SHA256SUMS"
-    digest = hashlib.blake2b(manifest).digest()
-    return signature_file(sign, party.key.raw, digest, comment)
-
-
-def sign_layout(release: ReleaseFolder, party: Party, sign: Sign, now: datetime) -> None:
-    """Add an owner's signature to the release's layout; raise InputError if there is none."""
-    payload = parse_envelope(_layout_bytes(release), LAYOUT_FILE).payload
-    add_signature(release.layout_file, seal(payload, party, sign), party, now)
-
-
-def add_signature(path: Path, signed: Envelope, party: Party, now: datetime) -> bool:
-    """Merge one party's signed envelope into the one on disk; say whether that changed it.
-
-    A good signature the party made before is kept, so that signing twice changes
-    nothing.  Raises InputError when the file holds another payload.
-    """
-    make_folder(path.parent)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        envelope = signed
-        if path.exists():
-            present = parse_envelope(read_bounded(path, MAX_BUNDLE_BYTES), path.name)
-            if present.payload != signed.payload:
-                raise InputError("holds another document now", where=os.fspath(path))
-            if _has_good_signature(present, party, now):
-                return False
-            kept = tuple(s for s in present.signatures if s.keyid != party.keyid)
-            envelope = Envelope(
-                payload=present.payload, payload_type=INTOTO_PAYLOAD, signatures=kept
-            ).with_signatures(signed.signatures)
-        write_whole(path, envelope.to_bytes())
-    return True
-
-
-def _has_good_signature(envelope: Envelope, party: Party, now: datetime) -> bool:
-    return any(_is_good(s, envelope, party, now) for s in envelope.signatures)
-
-
-def _is_good(signature: Signature, envelope: Envelope, party: Party, now: datetime) -> bool:
-    try:
-        verify_by(party, signature.sig, envelope.signed_bytes(), now)
-    except (InputError, VerificationError):
-        return False
-    return True
+    add_signatures(path, envelope, parties, now)
 
 
 def read_statement(release: ReleaseFolder) -> Envelope | None:
@@ -234,16 +260,29 @@ def _layout_bytes(release: ReleaseFolder) -> bytes:
         ) from error
 
 
-def read_previous(bundle: Path | None) -> PreviousRelease | None:
-    """Return the reference to the release a bundle holds; raise InputError if it holds none."""
+def read_previous(bundle: Path | None, project: str, version: str) -> Previous | None:
+    """Return the release a bundle holds, to be followed by `version` of `project`.
+
+    Raises InputError if it holds none, one of another project, or this very version.
+    """
     if bundle is None:
         return None
     data = read_bounded(bundle, MAX_BUNDLE_BYTES)
     files = parse_bundle(data, bundle.name).contents(bundle.name)
+    where = os.fspath(bundle)
     if STATEMENT_FILE not in files:
-        raise InputError("the bundle holds no release statement", where=os.fspath(bundle))
+        raise InputError("the bundle holds no release statement", where=where)
     payload = parse_envelope(files[STATEMENT_FILE], STATEMENT_FILE).payload
-    return PreviousRelease(
-        version=parse_statement(payload, STATEMENT_FILE).predicate.version,
-        statement_sha256=sha256_hex(payload),
+    predicate = parse_statement(payload, STATEMENT_FILE).predicate
+    if predicate.project != project or predicate.version == version:
+        raise InputError(
+            "not a release this one can follow",
+            where=where,
+            expected=f"another version of {project} than {version}",
+            got=f"{predicate.project} {predicate.version}",
+            hint="name the bundle of the release before with --previous",
+        )
+    return Previous(
+        PreviousRelease(version=predicate.version, statement_sha256=sha256_hex(payload)),
+        predicate.released_at,
     )

@@ -22,7 +22,14 @@ from relsign.formats.statement import (
     Statement,
     Subject,
 )
-from relsign.verify.agreement import Agreement, Reports, find_agreement, read_reports
+from relsign.verify.agreement import (
+    Agreement,
+    Reports,
+    find_agreement,
+    own_evidence,
+    read_reports,
+)
+from relsign.verify.fingerprint import products_of
 from relsign.verify.root import TrustedRoot
 
 
@@ -49,12 +56,7 @@ def agreed_build(
     too few builders reported, VerificationError when they contradict each other,
     or by the root's policy when one dissents.
     """
-    links = {
-        name: data
-        for files in evidence.values()
-        for name, data in files.items()
-        if name.endswith(".link")
-    }
+    links = own_evidence(evidence, root.having("builder")).files
     binding = ReleaseBinding(project=project, version=version)
     reports = read_reports(links, root.having("builder"), binding, now)
     thresholds = root.root.thresholds
@@ -70,7 +72,7 @@ def agreed_build(
         agreement=agreement,
         reports=reports,
         fingerprints=fingerprints,
-        artifacts={name: digest for f in fingerprints for name, digest in f.products().items()},
+        artifacts=products_of(fingerprints),
     )
 
 

@@ -16,7 +16,7 @@ from relsign.sign.release import read_statement
 from relsign.sign.statement import agreed_build
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
-from relsign.verify.agreement import read_reports
+from relsign.verify.agreement import own_evidence, read_reports
 from relsign.verify.matrix import Matrix, agreement_matrix
 from relsign.verify.root import TrustedRoot
 
@@ -60,14 +60,9 @@ class Status:
 def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Status:
     """Return where a release stands; what is malformed is reported, never raised."""
     evidence = {folder.name: release.evidence_of(folder) for folder in release.build_folders()}
-    links = {
-        name: data
-        for files in evidence.values()
-        for name, data in files.items()
-        if name.endswith(".link")
-    }
+    own = own_evidence(evidence, root.having("builder"))
     binding = ReleaseBinding(project=release.project, version=release.version)
-    reports = read_reports(links, root.having("builder"), binding, now)
+    reports = read_reports(own.files, root.having("builder"), binding, now)
     matrix = agreement_matrix(reports)
     thresholds = root.root.thresholds
     builders, problem = matrix.builders, ""
@@ -80,7 +75,7 @@ def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> 
         problem = error.what
     return Status(
         matrix=matrix,
-        ignored=reports.ignored,
+        ignored=own.ignored + reports.ignored,
         stages=(
             Stage("builders", builders, thresholds.builders, problem),
             _owners(release, root, now),

@@ -65,9 +65,17 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise host_error(error, path) from error
+
+
 def read_bounded(path: Path, max_bytes: int) -> bytes:
     """Return a regular file's bytes; raise InputError when there are more than `max_bytes`."""
-    with open_regular(path) as stream:
+    with open_regular(path) as stream, _reading(path):
         data = stream.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise InputError("too large", where=os.fspath(path), expected=f"at most {max_bytes} bytes")
@@ -76,7 +84,7 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 
 def hash_file(path: Path) -> HashedFile:
     """Return digest, size and mode of a regular file, in 1 MiB reads."""
-    with open_regular(path) as stream:
+    with open_regular(path) as stream, _reading(path):
         return _hash_stream(stream, None)
 
 
@@ -85,7 +93,7 @@ def copy_hashed(source: Path, destination: Path) -> HashedFile:
 
     The copy's mode is 0755 if the owner may execute the source, else 0644.
     """
-    with open_regular(source) as stream:
+    with open_regular(source) as stream, _reading(source):
         executable = os.fstat(stream.fileno()).st_mode & stat.S_IXUSR
         with new_file(destination, 0o755 if executable else 0o644) as target:
             return _hash_stream(stream, target)
@@ -167,7 +175,7 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def host_error(error: OSError, path: Path) -> HostError:
+def host_error(error: OSError, path: str | os.PathLike[str]) -> HostError:
     """Turn an operating system refusal into a HostError with a hint."""
     hints = {
         errno.ENOSPC: "the disk is full: free some space and run the same command again",

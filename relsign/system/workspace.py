@@ -20,6 +20,7 @@ configuration is taken from the current folder.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,14 @@ from relsign.formats.lock import BuilderDefinition, BuilderLock, parse_builder, 
 from relsign.formats.policy import Policy, parse_policy
 from relsign.formats.recipe import Recipe, parse_recipe
 from relsign.formats.roster import Roster, parse_roster
-from relsign.system.files import HashedFile, hash_file, read_bounded
+from relsign.system.files import HashedFile, hash_file, host_error, read_bounded
 
 MAX_TEXT_BYTES = 4 << 20
+MAX_EVIDENCE_FILES = 300
+EVIDENCE_NAME = re.compile(
+    r"(?:source|build)\.[0-9a-f]{8}\.link"
+    r"|[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\.(?:fingerprint\.json|intoto\.jsonl)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +166,33 @@ class ReleaseFolder:
         return self.builds / builder
 
     def build_folders(self) -> tuple[Path, ...]:
-        """Return the builders' folders, sorted; other entries are not looked into."""
-        try:
-            entries = sorted(self.builds.iterdir())
-        except FileNotFoundError:
-            return ()
-        return tuple(e for e in entries if e.is_dir() and not e.is_symlink() and e.name[0] != ".")
+        """Return the builders' folders, sorted; links and other entries are passed over."""
+        return tuple(
+            entry
+            for entry in _entries(self.builds)
+            if not entry.name.startswith(".") and _is_folder(entry)
+        )
 
     def evidence_of(self, build: Path) -> dict[str, bytes]:
-        """Return one builder's evidence: links, fingerprints and provenance by name."""
-        endings = (".link", ".fingerprint.json", ".intoto.jsonl")
-        return {
-            path.name: read_bounded(path, MAX_BUNDLE_BYTES)
-            for path in sorted(build.iterdir())
-            if path.name.endswith(endings)
-        }
+        """Return one builder's evidence: links, fingerprints and provenance by name.
+
+        Only regular files with names we would write are read.  Raises InputError
+        when they are too large or too many to be one release's.
+        """
+        found: dict[str, bytes] = {}
+        room = MAX_BUNDLE_BYTES
+        for path in _entries(build):
+            if EVIDENCE_NAME.fullmatch(path.name) and _is_file(path):
+                found[path.name] = read_bounded(path, room)
+                room -= len(found[path.name])
+        if len(found) > MAX_EVIDENCE_FILES:
+            raise InputError(
+                "too many evidence files",
+                where=os.fspath(build),
+                expected=f"at most {MAX_EVIDENCE_FILES}",
+                got=str(len(found)),
+            )
+        return found
 
     def find_artifact(self, name: str, digest: str) -> tuple[Path, HashedFile]:
         """Return a builder's copy of an artifact with these bytes.
@@ -183,7 +201,7 @@ class ReleaseFolder:
         """
         for build in self.build_folders():
             path = build / "artifacts" / name
-            if path.is_file() and not path.is_symlink():
+            if _is_folder(path.parent) and _is_file(path):
                 found = hash_file(path)
                 if found.sha256 == digest:
                     return path, found
@@ -193,3 +211,23 @@ class ReleaseFolder:
             expected=digest,
             hint="run `relsign build`, or `relsign collect` from an agreeing builder",
         )
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return a folder's entries, sorted; none if it is not there or no folder."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise host_error(error, folder) from error
+
+
+def _is_folder(path: Path) -> bool:
+    """Say whether this is a folder itself, not a link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_file(path: Path) -> bool:
+    """Say whether this is a regular file itself, not a link to one."""
+    return path.is_file() and not path.is_symlink()

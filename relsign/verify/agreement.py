@@ -21,7 +21,7 @@ from relsign.formats.envelope import parse_envelope
 from relsign.formats.link import Artifacts, Link, ReleaseBinding, link_file_name, parse_link
 from relsign.verify.rules import StepArtifacts
 
-_LINK_NAME = re.compile(r"(source|build)\.[0-9a-f]{8}\.link")
+_LINK_NAME = re.compile(r"(source|build)\.(?P<keyid>[0-9a-f]{8})\.link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ class Reports:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnEvidence:
+    """Evidence that lies where it belongs: by name, and a line for what does not."""
+
+    files: dict[str, bytes]
+    ignored: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """The quorum of one step, and who said otherwise."""
 
@@ -54,6 +62,32 @@ class Agreement:
     organisations: tuple[str, ...]
     says: StepArtifacts
     dissent: tuple[Report, ...]
+
+
+def own_evidence(
+    evidence: Mapping[str, Mapping[str, bytes]], builders: tuple[Party, ...]
+) -> OwnEvidence:
+    """Return the links and provenance that lie in their own builder's folder.
+
+    `evidence` maps build folders to their files.  A link counts only in the folder
+    of the builder whose keyid it is named after, so that nobody's file can stand in
+    another's place.  Fingerprints are left out: they are found by digest.
+    """
+    by_name = {party.name: party for party in builders}
+    files: dict[str, bytes] = {}
+    ignored: list[str] = []
+    for folder in sorted(evidence):
+        party = by_name.get(folder)
+        own: set[str] = set()
+        if party is not None:
+            own = {link_file_name(step, party.keyid) for step in ("source", "build")}
+            own.add(f"{party.name}.intoto.jsonl")
+        for name in sorted(evidence[folder]):
+            if name in own:
+                files[name] = evidence[folder][name]
+            elif not name.endswith(".fingerprint.json"):
+                ignored.append(f"builds/{folder}/{name}: not a file of this builder")
+    return OwnEvidence(files, tuple(ignored))
 
 
 def read_reports(
@@ -84,19 +118,21 @@ def read_report(
 ) -> Report:
     """Return one link, checked; raise InputError or VerificationError if it cannot count.
 
-    (1) its name is a link's; (2) exactly one builder signed it; (3) it is a link,
-    for the step and keyid its file name says; (4) it is bound to this release.
+    (1) its name is a link's, with the keyid of a builder; (2) it has one signature,
+    that builder's; (3) it is a link, for the step its file name says; (4) it is
+    bound to this release.
     """
     match = _LINK_NAME.fullmatch(name)  # (1)
-    if match is None:
-        raise InputError("not the name of a link", where=name)
+    named = tuple(p for p in builders if match is not None and p.keyid[:8] == match["keyid"])
+    if not named:
+        raise InputError("not the name of a known builder's link", where=name)
     envelope = parse_envelope(data, name)
-    valid = verify_envelope(envelope, builders, now).valid  # (2)
-    if len(valid) != 1:
-        raise VerificationError(f"signed by {len(valid)} known builders, not one", where=name)
+    valid = verify_envelope(envelope, named, now).valid  # (2)
+    if len(envelope.signatures) != 1 or not valid:
+        raise VerificationError("not signed by the builder it is named after", where=name)
     link = parse_link(envelope.payload, name)  # (3)
     if name != link_file_name(link.name, valid[0].keyid):
-        raise VerificationError("filed under another step or key", where=name)
+        raise VerificationError("filed under another step", where=name)
     if link.environment != binding:  # (4)
         raise VerificationError(
             "belongs to another release",

@@ -27,9 +27,10 @@ from relsign.crypto.keys import Party
 from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.formats.canonical import shorten
 from relsign.formats.link import ReleaseBinding
-from relsign.verify.agreement import Agreement, Reports, find_agreement, read_reports
+from relsign.verify.agreement import Agreement, find_agreement, read_reports
 from relsign.verify.fingerprint import verify_fingerprints
 from relsign.verify.layout import TrustedLayout, verify_layout, verify_steps
+from relsign.verify.provenance import ignored_provenance
 from relsign.verify.release import (
     Evidence,
     open_evidence,
@@ -110,8 +111,8 @@ def _decide(question: Question, rows: _Rows) -> VerifiedRelease | None:
     )
     if agreed is None:
         return None
-    build = agreed.build
-    rows.step(6, lambda: verify_fingerprints(evidence, build), lambda f: f"{len(f)} bound")
+    build, recipe = agreed.build, layout.recipe_sha256
+    rows.step(6, lambda: verify_fingerprints(evidence, build, recipe), lambda f: f"{len(f)} bound")
     dissenters = tuple(report.builder for report in build.dissent)
     return VerifiedRelease(evidence, signers or (), build.builders, dissenters)
 
@@ -119,7 +120,7 @@ def _decide(question: Question, rows: _Rows) -> VerifiedRelease | None:
 @dataclass(frozen=True, slots=True)
 class _Agreed:
     build: Agreement
-    reports: Reports
+    ignored: tuple[str, ...]
 
 
 def _open(bundle: bytes | None) -> Evidence:
@@ -161,7 +162,8 @@ def _agree(
                 got=shorten(" ".join(report.link.command)),
             )
     verify_steps(layout.layout, agreements)
-    return _Agreed(agreements["build"], reports)
+    notes = reports.ignored + ignored_provenance(evidence.files, reports, question.now)
+    return _Agreed(agreements["build"], notes)
 
 
 class _Rows:
@@ -236,4 +238,4 @@ def _say_builders(root: TrustedRoot, agreed: _Agreed) -> Row:
     dissent = tuple(f"dissent: {report.builder.name} got other bytes" for report in build.dissent)
     if dissent:
         text += f"; {len(dissent)} dissent"
-    return Row(5, STEPS[4], Outcome.PASS, text, evidence=dissent + agreed.reports.ignored)
+    return Row(5, STEPS[4], Outcome.PASS, text, evidence=dissent + agreed.ignored)

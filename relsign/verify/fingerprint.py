@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.fingerprint import Fingerprint, parse_fingerprint
+from relsign.formats.names import Digest
 from relsign.verify.agreement import Agreement
 from relsign.verify.release import Evidence
 
 
-def verify_fingerprints(evidence: Evidence, build: Agreement) -> tuple[Fingerprint, ...]:
+def verify_fingerprints(
+    evidence: Evidence, build: Agreement, recipe_sha256: Digest
+) -> tuple[Fingerprint, ...]:
     """Return the release's fingerprints.
 
     (1) each file has the id the signers named; (2) it is of this release and
-    target; (3) the builders' products are exactly the fingerprints and their
-    artifacts, which are exactly the statement's subjects; (4) the builders'
-    materials are exactly what the fingerprints bind.  Raises VerificationError,
-    or NotEnoughError when a fingerprint is absent.
+    target, and of the recipe the owners approved; (3) the builders' products are
+    exactly the fingerprints and their artifacts, which are exactly the statement's
+    subjects; (4) the builders' materials are exactly what the fingerprints bind.
+    Raises VerificationError, or NotEnoughError when a fingerprint is absent.
     """
     predicate = evidence.statement.predicate
     products: dict[str, str] = {}
@@ -31,9 +36,16 @@ def verify_fingerprints(evidence: Evidence, build: Agreement) -> tuple[Fingerpri
         bound = (fingerprint.project, fingerprint.version, fingerprint.target)
         if bound != (predicate.project, predicate.version, named.target):  # (2)
             raise VerificationError("fingerprint of another build", where=file, got=" ".join(bound))
+        if fingerprint.recipe_sha256 != recipe_sha256:
+            raise VerificationError(
+                "built from another recipe than the owners approved",
+                where=file,
+                expected=recipe_sha256,
+                got=fingerprint.recipe_sha256,
+            )
         fingerprints.append(fingerprint)
         products[file] = named.sha256
-    artifacts = {a.name: a.sha256 for f in fingerprints for a in f.artifacts}
+    artifacts = products_of(tuple(fingerprints))
     if artifacts != evidence.statement.digests() or products | artifacts != build.says.products:
         raise VerificationError(  # (3)
             "fingerprint, builders' products and statement name different files",
@@ -54,9 +66,21 @@ def materials_of(fingerprints: tuple[Fingerprint, ...]) -> dict[str, str]:
 
     Raises VerificationError when two fingerprints give one input two digests.
     """
-    materials: dict[str, str] = {}
-    for fingerprint in fingerprints:
-        for path, digest in fingerprint.materials().items():
-            if materials.setdefault(path, digest) != digest:
-                raise VerificationError("two fingerprints bind different inputs", got=path)
-    return materials
+    return _merged("inputs", (fingerprint.materials() for fingerprint in fingerprints))
+
+
+def products_of(fingerprints: tuple[Fingerprint, ...]) -> dict[str, str]:
+    """Return name -> SHA-256 of every artifact of all targets.
+
+    Raises VerificationError when two fingerprints give one name two digests.
+    """
+    return _merged("artifacts", (fingerprint.products() for fingerprint in fingerprints))
+
+
+def _merged(kind: str, parts: Iterable[dict[str, str]]) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for part in parts:
+        for path, digest in part.items():
+            if merged.setdefault(path, digest) != digest:
+                raise VerificationError(f"two fingerprints name different {kind}", got=path)
+    return merged

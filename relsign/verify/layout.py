@@ -13,6 +13,7 @@ from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import Layout, Step, parse_layout
+from relsign.formats.names import Digest
 from relsign.formats.statement import ReleasePredicate
 from relsign.verify.agreement import Agreement
 from relsign.verify.release import Evidence, require
@@ -28,16 +29,18 @@ class TrustedLayout:
     owners: tuple[Party, ...]
     builders: tuple[Party, ...]
     """Parties of the root that the layout lets build."""
+    recipe_sha256: Digest
+    """The recipe the owners approved."""
 
 
 def verify_layout(root: TrustedRoot, evidence: Evidence, now: datetime) -> TrustedLayout:
     """Return the layout of a release.
 
-    (1) m of n owners signed it; (2) it is the one the statement names; (3) it is
-    not expired; (4) it names builders of the root, by key
-    material, and no other key counts; (5) it asks
-    for no fewer builders than the root; (6) it requires every artifact.  Raises
-    NotEnoughError or VerificationError.
+    (1) m of n owners signed it; (2) it is the one the statement names, and is for
+    its project and version; (3) it is not expired; (4) it names builders of the
+    root, by key material, and no other key counts; (5) it asks for no fewer builders
+    than the root; (6) it requires every artifact.  Raises NotEnoughError or
+    VerificationError.
     """
     if LAYOUT_FILE not in evidence.files:
         raise NotEnoughError("the bundle holds no layout", where=LAYOUT_FILE)
@@ -66,6 +69,14 @@ def check_layout(
             got=sha256_hex(envelope.payload),
         )
     layout = parse_layout(envelope.payload, LAYOUT_FILE)
+    binding = layout.binding
+    if (binding.project, binding.version) != (predicate.project, predicate.version):
+        raise VerificationError(
+            "a layout of another release",
+            where=f"{LAYOUT_FILE}: readme",
+            expected=f"{predicate.project} {predicate.version}",
+            got=f"{binding.project} {binding.version}",
+        )
     if now >= layout.expires:  # (3)
         raise VerificationError(
             "the layout has expired",
@@ -83,7 +94,7 @@ def check_layout(
                 got=str(step.threshold),
             )
     _require_artifacts(layout.step("build"), predicate, artifacts)  # (6)
-    return TrustedLayout(layout, owners, builders)
+    return TrustedLayout(layout, owners, builders, binding.recipe_sha256)
 
 
 def verify_steps(layout: Layout, agreements: Mapping[str, Agreement]) -> None:

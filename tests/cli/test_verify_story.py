@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relsign.formats.root import parse_root
-from tests.projects import Project, run_program
+from tests.projects import PROGRAM, Project, run_program
 from tests.verify.releases import NAME
 
 VERIFIED = """\
@@ -153,9 +153,8 @@ def test_configuration_planted_in_the_current_folder_is_ignored(download: Path) 
     (download / "relsign.toml").write_text("garbage")
     (download / "relsign.py").write_text("raise SystemExit(0)")
     (download / "msgspec.py").write_text("raise SystemExit(0)")
-    program = Path(sys.executable).with_name("relsign")
     done = subprocess.run(
-        [program, "verify", NAME], cwd=download, capture_output=True, text=True, check=False
+        [PROGRAM, "verify", NAME], cwd=download, capture_output=True, text=True, check=False
     )
     assert done.returncode == 4
 
@@ -169,7 +168,7 @@ def test_verify_writes_nothing_and_needs_no_writable_folder(download: Path) -> N
 def test_a_closed_pipe_is_no_reason_to_say_verified(download: Path) -> None:
     """A reader that goes away must not turn a refusal into success."""
     (download / NAME).write_bytes(b"other")
-    command = f"{sys.executable} -m relsign verify --root root.json {NAME} >&-; echo $?"
+    command = f"{PROGRAM} verify --root root.json {NAME} >&-; echo $?"
     done = subprocess.run(
         ["sh", "-c", command], cwd=download, capture_output=True, text=True, check=False
     )

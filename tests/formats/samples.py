@@ -27,11 +27,12 @@ from relsign.formats.fingerprint import (
 )
 from relsign.formats.layout import Ed25519Public as Ed25519Value
 from relsign.formats.layout import (
-    Inspection,
     Layout,
+    LayoutBinding,
     LayoutKey,
     Step,
     parse_layout,
+    release_inspection,
 )
 from relsign.formats.link import Link, ReleaseBinding, Sha256, parse_link
 from relsign.formats.lock import (
@@ -289,17 +290,13 @@ def make_layout() -> Layout:
         expected_command=("relsign", "build"),
         threshold=2,
     )
-    inspection = Inspection(
-        name="verify-download",
-        expected_materials=(
-            ("MATCH", "*", "WITH", "PRODUCTS", "FROM", "build"),
-            ("DISALLOW", "*"),
-        ),
-        expected_products=(("DISALLOW", "*"),),
-        run=("true",),
-    )
+    binding = LayoutBinding("gzip", "1.12", Digest("5" * 64))
     return Layout(
-        readme="gzip 1.12", expires=LATER, keys=keys, steps=(source, build), inspect=(inspection,)
+        readme=binding.readme(),
+        expires=LATER,
+        keys=keys,
+        steps=(source, build),
+        inspect=(release_inspection(binding),),
     )
 
 

@@ -367,7 +367,7 @@ BROKEN: dict[str, tuple[Release, str, Outcome, str]] = {
         ),
         "builders",
         Outcome.MISSING,
-        "not one",
+        "not signed by the builder",
     ),
     "a sublayout in the place of a link": (
         Release(

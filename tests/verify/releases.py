@@ -200,7 +200,14 @@ class Release:
         """Return the layout the owners sign."""
         policy = Policy(thresholds=make_root().thresholds)
         everyone = check_members(self.layout_members, "test", share_roles=True)
-        layout = compile_layout(recipe(), everyone, policy, "hardened-1", LATER)
+        layout = compile_layout(
+            recipe(),
+            everyone,
+            policy,
+            "hardened-1",
+            LATER,
+            recipe_sha256=sha256_hex(RECIPE.encode()),
+        )
         return self.change_layout(layout)
 
     def statement(self) -> Statement:

@@ -9,14 +9,18 @@ import msgspec
 import pytest
 
 from relsign.crypto.digest import sha256_hex
+from relsign.crypto.signatures import verify_envelope
 from relsign.errors import VerificationError
+from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature
 from relsign.formats.fingerprint import EnvironmentDigest
+from relsign.formats.layout import Layout, release_inspection
 from relsign.formats.link import ReleaseBinding, Sha256
 from relsign.formats.names import Digest
-from relsign.formats.statement import FingerprintId
-from relsign.verify.agreement import Agreement, find_agreement, read_reports
+from relsign.formats.statement import FingerprintId, Subject
+from relsign.sign.links import BuildTimes, make_provenance
+from relsign.verify.agreement import Agreement, find_agreement, own_evidence, read_reports
 from relsign.verify.decision import Question, decide
-from relsign.verify.fingerprint import materials_of, verify_fingerprints
+from relsign.verify.fingerprint import materials_of, products_of, verify_fingerprints
 from relsign.verify.matrix import agreement_matrix
 from relsign.verify.release import open_evidence
 from relsign.verify.rules import StepArtifacts, verify_rules
@@ -29,9 +33,12 @@ from tests.verify.releases import (
     make_fingerprint,
     make_root,
     parties,
+    sealed,
+    signature_by,
 )
 
 WAYS_OUT = {"open", "os", "socket", "subprocess", "shutil"}
+RECIPE_SHA256 = make_fingerprint().recipe_sha256
 ONE, TWO = "1" * 64, "2" * 64
 SOURCE = StepArtifacts({}, {"a": ONE, "dir/b": TWO})
 OWN = StepArtifacts({"a": ONE}, {"a": ONE, "x": ONE, "dir/y": TWO})
@@ -131,7 +138,7 @@ def test_a_fingerprint_of_another_target_is_refused() -> None:
     )
     build = _build_agreement(release)
     with pytest.raises(VerificationError, match="another build"):
-        verify_fingerprints(evidence, build)
+        verify_fingerprints(evidence, build, RECIPE_SHA256)
 
 
 def test_materials_the_fingerprint_does_not_bind_are_refused() -> None:
@@ -139,7 +146,9 @@ def test_materials_the_fingerprint_does_not_bind_are_refused() -> None:
     build = _build_agreement(release)
     says = StepArtifacts({**build.says.materials, "extra": ONE}, build.says.products)
     with pytest.raises(VerificationError, match="not what the fingerprints bind") as caught:
-        verify_fingerprints(open_evidence(release.bundle()), replace(build, says=says))
+        verify_fingerprints(
+            open_evidence(release.bundle()), replace(build, says=says), RECIPE_SHA256
+        )
     assert caught.value.got == "extra"
 
 
@@ -175,3 +184,95 @@ def test_nobody_is_asked_for_a_file_a_clock_or_a_network() -> None:
     assert decide(question).verdict.word is Word.VERIFIED
     watching.clear()
     assert seen == []
+
+
+def test_two_fingerprints_may_not_give_one_name_two_digests() -> None:
+    other = make_fingerprint(b"other", target="arm")
+    with pytest.raises(VerificationError, match="different artifacts"):
+        products_of((make_fingerprint(), other))
+
+
+def test_a_fingerprint_of_another_recipe_is_refused() -> None:
+    release = Release()
+    with pytest.raises(VerificationError, match="another recipe than the owners"):
+        verify_fingerprints(
+            open_evidence(release.bundle()), _build_agreement(release), Digest("a" * 64)
+        )
+
+
+def provenance_of(builder: str, signer: str, **changes: object) -> dict[str, bytes]:
+    moment = BuildTimes(NOW, NOW)
+    provenance = make_provenance(make_fingerprint(), builder, moment)
+    payload = msgspec.structs.replace(provenance, **changes).to_bytes()
+    return {f"{builder}.intoto.jsonl": sealed(payload, [signer]) + b"\n"}
+
+
+def notes(files: dict[str, bytes]) -> tuple[str, ...]:
+    decision = Release(change_files=lambda present: present | files).decide()
+    assert decision.verdict.word is Word.VERIFIED
+    return decision.verdict.rows[4].evidence
+
+
+def test_provenance_that_holds_is_not_mentioned() -> None:
+    assert notes(provenance_of("builder-a", "builder-a")) == ()
+
+
+OTHER_SUBJECT = (Subject(name="evil", digest=Sha256(sha256=Digest(ONE))),)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (provenance_of("builder-a", "builder-b"), "not signed by its builder"),
+        (provenance_of("builder-c", "builder-c"), "nobody whose link stands"),
+        (provenance_of("builder-a", "builder-a", subject=OTHER_SUBJECT), "other files"),
+        ({"builder-a.intoto.jsonl": b'{"forged":1}'}, "unknown field"),
+        ({"builder-a.intoto.jsonl": b"{}\n" * 101}, "too many lines"),
+        ({"malware.exe.intoto.jsonl": b"junk"}, "nobody whose link stands"),
+        (
+            {
+                "builder-a.intoto.jsonl": provenance_of("builder-b", "builder-a")[
+                    "builder-b.intoto.jsonl"
+                ]
+            },
+            "another builder",
+        ),
+    ],
+)
+def test_provenance_that_does_not_hold_is_named(files: dict[str, bytes], words: str) -> None:
+    assert any(words in line for line in notes(files))
+
+
+def test_a_link_lies_in_its_own_builders_folder() -> None:
+    builders = tuple(p for p in parties(make_root()).values() if "builder" in p.roles)
+    mine = link_files(make_fingerprint(), "builder-a")
+    evil = dict.fromkeys(mine, b"junk")
+    evidence = {"builder-a": mine, "zzz": evil, "builder-b": {**evil, "x.fingerprint.json": b""}}
+    own = own_evidence(evidence, builders)
+    assert own.files == mine
+    assert len(own.ignored) == 4
+
+
+def test_junk_signatures_cost_little_and_change_nothing() -> None:
+    payload = Release().statement().to_bytes()
+    junk = tuple(Signature(keyid="", sig=bytes([n]) * 64) for n in range(60))
+    good = tuple(signature_by(name, payload) for name in ("sam", "sara"))
+    envelope = Envelope(payload=payload, payload_type=INTOTO_PAYLOAD, signatures=junk + good)
+    known = tuple(parties(make_root()).values())
+    report = verify_envelope(envelope, known, NOW)
+    assert [party.name for party in report.valid] == ["sam", "sara"]
+    assert report.unknown == 60
+
+
+def test_a_layout_of_another_release_is_refused() -> None:
+    """The same owners signed it, for the version before."""
+
+    def older(layout: Layout) -> Layout:
+        binding = replace(layout.binding, version="0.9")
+        return msgspec.structs.replace(
+            layout, readme=binding.readme(), inspect=(release_inspection(binding),)
+        )
+
+    decision = Release(change_layout=older).decide()
+    assert decision.verdict.word is Word.REFUSED
+    assert "layout of another release" in decision.verdict.rows[3].text

@@ -1,0 +1,53 @@
+"""What the gate will say about a release, asked before anybody signs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from relsign.errors import NotEnoughError, VerificationError
+from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE, make_bundle
+from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope
+from relsign.formats.statement import Statement
+from relsign.verify.decision import Question, decide
+from relsign.verify.root import TrustedRoot
+from relsign.verify.verdict import Outcome
+
+_SIGNERS_STEP = 3
+
+
+def require_verifiable(
+    root: TrustedRoot,
+    statement: Statement,
+    layout: bytes,
+    evidence: Mapping[str, bytes],
+    now: datetime,
+) -> None:
+    """Take the verifier's whole decision, but for the signatures that are still to come.
+
+    `evidence` is links, provenance and fingerprints by name; `layout` the signed
+    envelope.  Raises VerificationError or NotEnoughError with the first row that
+    would keep the release from being published.
+    """
+    envelope = Envelope(payload=statement.to_bytes(), payload_type=INTOTO_PAYLOAD, signatures=())
+    files = {**evidence, LAYOUT_FILE: layout, STATEMENT_FILE: envelope.to_bytes()}
+    predicate = statement.predicate
+    question = Question(
+        root=root.root.to_bytes(),
+        bundle=make_bundle(predicate.project, predicate.version, files).to_bytes(),
+        artifacts=statement.digests(),
+        now=now,
+        refuse_dissent=root.root.dissent == "refuse",
+    )
+    rows = [row for row in decide(question).verdict.rows if row.number != _SIGNERS_STEP]
+    for outcome, kind in (
+        (Outcome.REFUSED, VerificationError),
+        (Outcome.MISSING, NotEnoughError),
+        (Outcome.NOT_REACHED, VerificationError),
+    ):
+        for row in rows:
+            if row.outcome is outcome:
+                raise kind(
+                    f"would not be verified, at step {row.number}, {row.name}: {row.text}",
+                    hint=row.hint,
+                )

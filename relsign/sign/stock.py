@@ -1,0 +1,43 @@
+"""Signatures over SHA256SUMS in the form that gpg and minisign read.
+
+They add no vote.  `signatures/NAME.asc` is an OpenPGP signer's, `NAME.minisig` an
+Ed25519 signer's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from relsign.crypto.keys import OpenPGPPublic, Party
+from relsign.crypto.minisign import signature_file, verify_file
+from relsign.crypto.openpgp import armor_signatures, split_signatures, verify_detached
+from relsign.formats.manifest import encode_manifest
+from relsign.formats.statement import Statement
+from relsign.sign.links import Sign
+
+
+def stock_file_name(party: Party) -> str:
+    """Return the name of a signer's file in `signatures/`."""
+    return f"{party.name}.{'asc' if isinstance(party.key, OpenPGPPublic) else 'minisig'}"
+
+
+def make_stock_signature(party: Party, sign: Sign, statement: Statement) -> bytes:
+    """Return a signer's signature over the SHA256SUMS of a statement."""
+    manifest = encode_manifest(statement.digests())
+    if isinstance(party.key, OpenPGPPublic):
+        return armor_signatures([sign(manifest)])
+    predicate = statement.predicate
+    comment = f"{predicate.project} {predicate.version} SHA256SUMS"
+    return signature_file(sign, party.key.raw, hashlib.blake2b(manifest).digest(), comment)
+
+
+def check_stock_signature(party: Party, data: bytes, statement: Statement, now: datetime) -> None:
+    """Check a signer's file; raise VerificationError or InputError unless it holds."""
+    manifest = encode_manifest(statement.digests())
+    where = f"signatures/{stock_file_name(party)}"
+    if isinstance(party.key, OpenPGPPublic):
+        for signature in split_signatures(data, where):
+            verify_detached(party.key.certificate, signature, manifest, now)
+    else:
+        verify_file(party.key.raw, data, hashlib.blake2b(manifest).digest(), where)
