@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dev format lock-requirements clean
+.PHONY: help demo test benchmark check dev format lock-requirements clean
 
 BIN := .venv/bin
 
@@ -15,6 +15,9 @@ demo: dev ## the whole road of a release, on this machine
 # The tests of one file share what they made, so a file goes to one worker.
 test: check ## checks, then every test; the pure packages at 100 % branch coverage
 	@tools/with-engine $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+
+benchmark: dev ## speed as ratios against named peers; needs a finished `make demo`
+	@$(BIN)/python benchmarks/ratios.py
 
 check: dev ## lint, format, types, import direction
 	@$(BIN)/ruff check

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import msgspec
 
+from relsign.build.profile import load_profile
 from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import check_members
-from relsign.formats.fingerprint import BuiltArtifact
+from relsign.formats.fingerprint import BuiltArtifact, EnvironmentDigest, ProfileDigest
+from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
+from relsign.formats.names import Digest
 from relsign.sign.keystore import KeyStore, wanted_member
 from relsign.sign.links import BuildTimes, sign_evidence
 from relsign.system.files import make_folder, write_whole
@@ -76,9 +79,23 @@ class Project:
         finally:
             os.close(read_end)
 
+    def inputs(self) -> dict[str, object]:
+        """Return what a fingerprint says of the inputs in this folder."""
+        profile, lock = load_profile(), self.workspace.lock_bytes("debian-c")
+        return {
+            "version": self.release.version,
+            "recipe_sha256": sha256_hex(self.workspace.recipe_bytes()),
+            "environment": EnvironmentDigest(
+                builder="debian-c",
+                lock_sha256=sha256_hex(lock),
+                rootfs_sha256=self.workspace.lock("debian-c").rootfs.sha256,
+            ),
+            "profile": ProfileDigest(name=profile.name, sha256=profile.sha256),
+        }
+
     def build(self, builder: str, artifact: bytes = ARTIFACT, **changes: object) -> Path:
         """Leave what `relsign build --as BUILDER` leaves, for these artifact bytes."""
-        fingerprint = make_fingerprint(artifact, **changes)
+        fingerprint = make_fingerprint(artifact, **{**self.inputs(), **changes})
         made = BuiltArtifact(
             name=NAME, sha256=sha256_hex(artifact), size=len(artifact), mode="0644"
         )
@@ -124,11 +141,25 @@ def make_keys(folder: Path) -> Path:
     return folder
 
 
+def make_lock(rootfs_sha256: str = "3" * 64) -> bytes:
+    """Return the lock of the environment the recipe builds in."""
+    package = LockedPackage(
+        name="make", version="1", architecture="amd64", sha256=Digest("5" * 64), size=1,
+        path="pool/main/make.deb",
+    )  # fmt: skip
+    return BuilderLock(
+        builder="debian-c", definition_sha256=Digest("6" * 64), suite="stable",
+        architecture="amd64", source_date_epoch=1, packages=(package,), wheels=(),
+        rootfs=RootFileSystem(sha256=Digest(rootfs_sha256), size=1),
+    ).to_bytes()  # fmt: skip
+
+
 def make_project(folder: Path, keys: Path, site: Path) -> Project:
     """Return a project whose roster has everybody and whose policy is compiled."""
     project = Project(folder, keys, site)
     write_whole(project.workspace.recipe_file, RECIPE.encode())
     write_whole(project.workspace.policy_file, POLICY.encode())
+    write_whole(project.workspace.builder_folder("debian-c") / "builder.lock", make_lock())
     cards = [str(KeyStore(keys).card_file(person[0])) for person in PEOPLE]
     assert project.run("key", "add", *cards) == 0
     assert project.run("policy", "compile") == 0

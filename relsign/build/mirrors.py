@@ -178,17 +178,21 @@ def _missing_error(
         return lied[0]
     names = ", ".join(file.path for file in missing)
     if lied:
+        changed = [f for f in missing if isinstance(failures.get(f.path), VerificationError)]
+        gone = ", ".join(file.path for file in missing if file not in changed)
         return VerificationError(
-            f"{len(missing)} files could not be had, {len(lied)} of them served with other bytes",
-            where=missing[0].where,
-            got=names,
+            f"{len(changed)} files were served with other bytes than the lock's",
+            where=changed[0].where,
+            got=", ".join(file.path for file in changed),
+            hint=f"on no mirror at all: {gone}" if gone else "do not use these mirrors",
         )
     reasons = {failure.got for failure in failures.values() if failure.got}
     return HostError(
         f"{len(missing)} file(s) on no mirror: {names}",
         where=missing[0].where,
         got="; ".join(sorted(reasons))[:500],
-        hint="name an archive that still has them with --mirror, or use an input bundle",
+        hint="name an archive that still has them with --mirror, copy them from another "
+        "builder's store, or lock the environment anew with `relsign lock`",
     )
 
 

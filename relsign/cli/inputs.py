@@ -5,6 +5,7 @@ from __future__ import annotations
 from relsign.build.environment import fetch_environment, missing_files
 from relsign.build.sources import FetchedSource, SourceContext, fetch_sources
 from relsign.build.store import Store
+from relsign.build.target import check_lock_is_current
 from relsign.cli.progress import fetching
 from relsign.cli.talk import talk
 from relsign.system.workspace import Workspace
@@ -17,6 +18,7 @@ def fetch_inputs(
     recipe = workspace.recipe()
     for name in sorted({target.builder for target in recipe.target}):
         lock = workspace.lock(name)
+        check_lock_is_current(workspace, name, lock)
         missing = missing_files(lock, store)
         if missing:
             talk(f"  fetching {len(missing)} files of environment {name}")

@@ -17,7 +17,6 @@ import click
 from relsign import __version__
 from relsign.cli.talk import talk
 from relsign.errors import HostError, RelsignError
-from relsign.system.files import host_error
 
 COMMANDS = {
     "init": "relsign.cli.init:init",
@@ -118,6 +117,8 @@ def _machine_failed(error: OSError) -> int:
         # Nothing more can be written; keep the interpreter from trying at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return HostError.exit_code
+    from relsign.system.files import host_error
+
     name = error.filename if isinstance(error.filename, str | os.PathLike) else ""
     show_error(host_error(error, name))
     return HostError.exit_code

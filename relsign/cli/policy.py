@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +14,14 @@ from relsign.cli.options import (
     project_option,
     show_path,
 )
+from relsign.cli.show import short_digest
 from relsign.cli.talk import talk
 from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
+
+if TYPE_CHECKING:
+    from relsign.formats.layout import Layout
+    from relsign.verify.root import TrustedRoot
 
 
 @click.group(short_help="Compile the owners' rules and sign them.")
@@ -48,6 +54,8 @@ def compile_(workspace: Workspace, *, renew: bool) -> None:
     talk(f"{compiled.root_change:<10} {show_path(root_file)}  (version {compiled.root.version})")
     talk(f"{compiled.layout_change:<10} {show_path(layout_file)}")
     talk(f"root words {digest_words(digest)}")
+    if compiled.dropped:
+        talk(f"{', '.join(compiled.dropped)} must sign again: the layout they signed is replaced")
     talk("Next: owners run `relsign policy sign --as NAME`")
 
 
@@ -60,18 +68,48 @@ def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) ->
     """Sign this release's layout as an owner.
 
     The layout is compiled again from your own policy, roster and recipe; one that
-    differs is not signed.
+    differs is not signed. What is signed is shown before you are asked for the
+    passphrase.
     """
     from relsign.build.profile import DEFAULT_PROFILE
     from relsign.sign.keystore import KeyStore
     from relsign.sign.passphrase import read_passphrase
-    from relsign.sign.policy import current_root, require_current_layout
+    from relsign.sign.policy import current_layout, current_root
     from relsign.sign.release import party_named, sign_layout
 
     now = now_utc()
-    party = party_named(current_root(workspace, now), name, "owner")
-    require_current_layout(workspace, DEFAULT_PROFILE, now)
+    root = current_root(workspace, now)
+    party = party_named(root, name, "owner")
+    layout = current_layout(workspace, DEFAULT_PROFILE, now)
+    show_layout(layout, root)
     passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
-    signer = KeyStore(keys).open(name, passphrase)
-    sign_layout(workspace.release(), party, signer.sign, now)
-    talk(f"{name} signed {show_path(workspace.release().layout_file)}")
+    signer = KeyStore(keys).open_as(party, passphrase)
+    release = workspace.release()
+    sign_layout(release, layout.to_bytes(), root.having("owner"), party, signer.sign)
+    talk(f"{name} signed {show_path(release.layout_file)}")
+
+
+def show_layout(layout: Layout, root: TrustedRoot) -> None:
+    """Show what an owner is asked to sign, all of it compiled on this machine."""
+    from relsign.crypto.words import digest_words
+
+    binding, build, thresholds = layout.binding, layout.step("build"), root.root.thresholds
+    talk(
+        f"Layout of {binding.project} {binding.version}, until {layout.expires:%Y-%m-%d %H:%M} UTC"
+    )
+    talk(f"  recipe {short_digest(binding.recipe_sha256)}")
+    for rule in build.expected_products:
+        if rule[0] == "REQUIRE":
+            talk(f"  requires {rule[1]}")
+    named = {key.keyval.public for key in layout.keys.values()}
+    builders = [p for p in root.having("builder") if {m.hex() for m in p.key.materials} <= named]
+    talk(f"  {build.threshold} of {len(builders)} builders must agree:")
+    for party in builders:
+        talk(f"    {party.name}, operated by {party.operator} of {party.organisation}")
+    change = "the first" if root.root.version == 1 else "people or thresholds changed before it"
+    talk(f"  root version {root.root.version} ({change}), words {digest_words(root.digest)}")
+    talk(
+        f"  its thresholds: {thresholds.owners} owners, {thresholds.signers} signers, "
+        f"{thresholds.builders} builders of {thresholds.organisations} organisations; "
+        f"dissent: {root.root.dissent}"
+    )

@@ -24,6 +24,7 @@ from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 
 if TYPE_CHECKING:
+    from relsign.formats.statement import PreviousRelease
     from relsign.sign.release import SigningRequest
 
 
@@ -47,6 +48,8 @@ def sign(
     signed the layout, and every artifact is hashed here. What you are asked to sign
     is shown first. It may be run again at any time; signing twice changes nothing.
     """
+    from relsign.build.profile import load_profile
+    from relsign.formats.fingerprint import ProfileDigest
     from relsign.sign.keystore import KeyStore
     from relsign.sign.passphrase import read_passphrase
     from relsign.sign.policy import current_root
@@ -61,16 +64,18 @@ def sign(
     root = current_root(workspace, now)
     party = party_named(root, name, "signer")
     release = workspace.release()
-    request = prepare_request(release, root, read_previous(previous), now)
+    before = read_previous(previous, release.project, release.version)
+    profile = load_profile()
+    digest = ProfileDigest(name=profile.name, sha256=profile.sha256)
+    request = prepare_request(workspace, root, before, digest, now)
     show_request(request)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("no terminal to ask on", hint="read the request above, then use --yes")
         click.confirm("Sign?", abort=True, err=True)
-    signer = KeyStore(keys).open(
-        name, read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
-    )
-    for path in sign_release(release, request, party, signer.sign):
+    passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
+    signer = KeyStore(keys).open_as(party, passphrase)
+    for path in sign_release(release, request, root.having("signer"), party, signer.sign):
         click.echo(show_path(path))
     talk(f"{name} signed {release.project} {release.version}")
 
@@ -80,10 +85,10 @@ def show_request(request: SigningRequest) -> None:
     from relsign.crypto.words import digest_words
 
     predicate = request.statement.predicate
-    after = predicate.previous.version if predicate.previous else "nothing: the first release"
     agreement = request.build.agreement
-    talk(f"Release {predicate.project} {predicate.version}, after {after}")
+    talk(f"Release {predicate.project} {predicate.version}, after {_name(predicate.previous)}")
     talk(f"  dated {predicate.released_at:%Y-%m-%d %H:%M:%S} UTC")
+    talk(f"  recipe {short_digest(request.layout.recipe_sha256)}, the same as yours")
     for subject in request.statement.subject:
         size = human_size(request.sizes[subject.name])
         talk(f"  {short_digest(subject.digest.sha256)}  {size:>10}  {subject.name}")
@@ -94,5 +99,13 @@ def show_request(request: SigningRequest) -> None:
     talk(f"  built by {builders} ({len(agreement.organisations)} organisations)")
     for report in agreement.dissent:
         talk(f"  DISSENT: {report.builder.name} built other bytes")
+    if request.silent:
+        talk(f"  not heard of: {' '.join(request.silent)}")
     owners = " ".join(party.name for party in request.layout.owners)
     talk(f"  layout signed by {owners}, until {request.layout.layout.expires.date()}")
+
+
+def _name(previous: PreviousRelease | None) -> str:
+    if previous is None:
+        return "nothing: the first release"
+    return f"{previous.version} (statement {short_digest(previous.statement_sha256)})"

@@ -51,6 +51,7 @@ def _document(release: ReleaseFolder, state: Status) -> dict[str, object]:
         "version": release.version,
         "builders": list(state.matrix.builders),
         "products": {row.product: list(row.cells) for row in state.matrix.rows},
+        "silent": list(state.silent),
         "ignored": list(state.ignored),
         "stages": [
             {"name": s.name, "have": list(s.have), "need": s.need, "problem": s.problem}
@@ -71,6 +72,8 @@ def _show(release: ReleaseFolder, state: Status) -> None:
         click.echo(f"  {' '.join(row.cells)}  {row.product}  {verdict}")
     if len(rows) > MAX_ROWS:
         click.echo(f"  … {len(rows) - MAX_ROWS} more files, see --json")
+    if state.silent:
+        click.echo("  not heard of: " + "  ".join(state.silent))
     for line in state.ignored:
         click.echo(f"  ignored: {line}")
     for stage in state.stages:

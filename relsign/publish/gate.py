@@ -56,7 +56,7 @@ def _ask_reference(
 ) -> None:
     owners = verify_layout(root, release.evidence, now).owners
     # Beside the staged files, so that what a crash leaves is removed with them.
-    with TemporaryDirectory(prefix=f"{staged.name}-keys-", dir=staged.parent) as name:
+    with TemporaryDirectory(prefix="owner-keys-", dir=staged.parent) as name:
         keys = []
         for owner in owners:
             if isinstance(owner.key, Ed25519Public):

@@ -1,16 +1,19 @@
 """Collect one release's files from its folder: evidence, artifacts, signatures.
 
-Nothing collected here is believed yet; the gate decides on the result.
+What is no builder's own, or does not hold, is left out and named; nothing collected
+here is believed yet: the gate decides on the result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import InputError, NotEnoughError
+from relsign.crypto.keys import Party
+from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import (
     LAYOUT_FILE,
     MAX_BUNDLE_BYTES,
@@ -19,12 +22,20 @@ from relsign.formats.bundle import (
     make_bundle,
 )
 from relsign.formats.envelope import parse_envelope
+from relsign.formats.link import ReleaseBinding
 from relsign.formats.manifest import encode_manifest
 from relsign.formats.statement import Statement, parse_statement
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
+from relsign.verify.agreement import Reports, own_evidence, read_report, read_reports
+from relsign.verify.provenance import ENDING, check_provenance
+from relsign.verify.root import TrustedRoot
 
-MAX_SIGNATURE_FILE_BYTES = 1 << 20
+Folders = Mapping[str, Mapping[str, bytes]]
+"""Build folder -> file name -> bytes."""
+
+
+_ENDINGS = (".link", ".fingerprint.json", ENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,66 +50,132 @@ class Candidate:
     """Path below the version's folder -> bytes, the bundle among them."""
     artifacts: Mapping[str, Path]
     """Artifact name -> a file that had the stated digest when it was found."""
+    digests: Mapping[str, str]
+    """Artifact name -> SHA-256 the signers stated."""
+    notes: tuple[str, ...] = ()
+    """A line for each file that was left out or is missing."""
 
 
-def collect_candidate(release: ReleaseFolder, root: bytes) -> Candidate:
+def collect_candidate(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Candidate:
     """Return the candidate in a release folder.
 
     Raises NotEnoughError for a layout, statement, fingerprint or artifact that is
-    not there yet, InputError for one that is malformed.
+    not there yet, InputError for one that is malformed and for a builder whose
+    signed links contradict each other.
     """
     layout = _need(release.layout_file, "run `relsign policy compile` and `policy sign`")
     envelope = _need(release.statement_file, "run `relsign sign --as NAME`")
     payload = parse_envelope(envelope, STATEMENT_FILE).payload
     statement = parse_statement(payload, STATEMENT_FILE)
-    evidence = {LAYOUT_FILE: layout, STATEMENT_FILE: envelope} | _evidence(release, statement)
+    folders, unread = _read_folders(release)
+    links, ignored = _builders_evidence(folders, root, statement, now)
+    fingerprints = _fingerprints(folders, statement)
+    evidence = {LAYOUT_FILE: layout, STATEMENT_FILE: envelope} | links | fingerprints
     bundle = make_bundle(release.project, release.version, evidence).to_bytes()
     files = {f"in-toto/{name}": data for name, data in evidence.items()}
-    for fingerprint in statement.predicate.fingerprints:
-        name = f"{fingerprint.target}.fingerprint.json"
+    for name in fingerprints:
         files[name] = files.pop(f"in-toto/{name}")
     files["SHA256SUMS"] = encode_manifest(statement.digests())
     files[bundle_file_name(release.project, release.version)] = bundle
     return Candidate(
         project=release.project,
         version=release.version,
-        root=root,
+        root=root.root.to_bytes(),
         bundle=bundle,
         files=files,
         artifacts={
             name: release.find_artifact(name, digest)[0]
             for name, digest in statement.digests().items()
         },
+        digests=statement.digests(),
+        notes=unread + ignored,
     )
 
 
-def _evidence(release: ReleaseFolder, statement: Statement) -> dict[str, bytes]:
-    """Return links and provenance of all builders, and the fingerprints the statement names."""
-    wanted = {f.sha256: f"{f.target}.fingerprint.json" for f in statement.predicate.fingerprints}
-    found: dict[str, bytes] = {}
+def _read_folders(release: ReleaseFolder) -> tuple[dict[str, dict[str, bytes]], tuple[str, ...]]:
+    """Return what lies in the build folders; one that cannot be read is named instead."""
+    folders: dict[str, dict[str, bytes]] = {}
+    unread: list[str] = []
     for build in release.build_folders():
-        evidence = release.evidence_of(build).items()
-        kept = {
-            n: d for n, d in evidence if not _is_fingerprint(n) or wanted.get(sha256_hex(d)) == n
-        }
-        for name in kept.keys() & found.keys():
-            if found[name] != kept[name]:
+        try:
+            folders[build.name] = release.evidence_of(build)
+        except InputError as error:
+            unread.append(f"builds/{build.name}: left out: {error}")
+            continue
+        unread += [
+            f"builds/{build.name}/{path.name}: not a file of this builder"
+            for path in sorted(build.iterdir())
+            if path.name.endswith(_ENDINGS) and path.name not in folders[build.name]
+        ]
+    return folders, tuple(unread)
+
+
+def _builders_evidence(
+    folders: Folders, root: TrustedRoot, statement: Statement, now: datetime
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Return the links and provenance that hold, and a line for every file that does not."""
+    builders = root.having("builder")
+    predicate = statement.predicate
+    binding = ReleaseBinding(project=predicate.project, version=predicate.version)
+    own = own_evidence(folders, builders)
+    reports = read_reports(own.files, builders, binding, now)
+    _refuse_two_tongues(folders, reports, builders, binding, now)
+    builds = {r.builder.name: r for r in reports.standing if r.link.name == "build"}
+    kept: dict[str, bytes] = {}
+    ignored: list[str] = []
+    for name, data in own.files.items():
+        try:
+            if name.endswith(ENDING):
+                check_provenance(name, data, builds.get(name.removesuffix(ENDING)), now)
+            else:
+                read_report(name, data, builders, binding, now)
+        except (InputError, VerificationError) as error:
+            ignored.append(f"{name}: left out: {error.what}")
+        else:
+            kept[name] = data
+    return kept, own.ignored + tuple(ignored)
+
+
+def _refuse_two_tongues(
+    folders: Folders,
+    reports: Reports,
+    builders: tuple[Party, ...],
+    binding: ReleaseBinding,
+    now: datetime,
+) -> None:
+    """Refuse a release of which one builder signed two different links for one step.
+
+    A copy of a builder's link in another folder is junk; another link with its good
+    signature is a contradiction that nobody but that builder can have made.
+    """
+    said = {(r.builder.name, r.link.name): r for r in reports.standing}
+    for folder, files in folders.items():
+        for name in sorted(n for n in files if n.endswith(".link")):
+            try:
+                report = read_report(name, files[name], builders, binding, now)
+            except (InputError, VerificationError):
+                continue
+            first = said.setdefault((report.builder.name, report.link.name), report)
+            if first.link != report.link:
                 raise InputError(
-                    "two build folders hold different files of one name",
-                    where=f"builds/{build.name}/{name}",
-                    hint="a builder's links belong into one folder, named after the builder",
+                    f"{report.builder.name} signed two different links for one step",
+                    where=f"builds/{folder}/{name}",
+                    hint="ask the builder which one counts, and remove the other",
                 )
-        found |= kept
-    for name in wanted.values():
-        if name not in found:
-            raise NotEnoughError(
-                "the fingerprint the signers named is in no build folder", where=name
-            )
+
+
+def _fingerprints(folders: Folders, statement: Statement) -> dict[str, bytes]:
+    """Return the fingerprints the statement names, by digest, from whatever folder."""
+    wanted = {f"{f.target}.fingerprint.json": f.sha256 for f in statement.predicate.fingerprints}
+    found = {
+        name: data
+        for files in folders.values()
+        for name, data in files.items()
+        if wanted.get(name) == sha256_hex(data)
+    }
+    for name in wanted.keys() - found.keys():
+        raise NotEnoughError("the fingerprint the signers named is in no build folder", where=name)
     return found
-
-
-def _is_fingerprint(name: str) -> bool:
-    return name.endswith(".fingerprint.json")
 
 
 def _need(path: Path, hint: str) -> bytes:

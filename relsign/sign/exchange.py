@@ -1,29 +1,41 @@
 """Bring another person's evidence of the same release into this folder.
 
 What travels is files: a git checkout, a USB stick, a shared disk.  Each is checked
-before it is taken over, and nothing that is here is replaced by something else.
+before it is taken over, and nothing that is here is replaced by something else.  No
+symbolic link is followed, there or here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from relsign.crypto.keys import OpenPGPPublic, Party
-from relsign.crypto.signatures import verify_envelope
+from relsign.crypto.keys import Party
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
-from relsign.formats.envelope import Envelope, parse_envelope
+from relsign.formats.envelope import parse_envelope
+from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
-from relsign.sign.release import add_signature
-from relsign.system.files import copy_hashed, make_folder, read_bounded, write_whole
+from relsign.formats.statement import Statement, parse_statement
+from relsign.sign.merge import add_signatures
+from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
+from relsign.sign.received import ARTIFACTS, ReceivedBuild, copy_artifact, read_received
+from relsign.sign.release import read_statement
+from relsign.sign.stock import check_stock_signature, stock_file_name
+from relsign.system.files import host_error, make_folder, read_bounded, sync_folder, write_whole
 from relsign.system.workspace import ReleaseFolder
-from relsign.verify.agreement import read_report
 from relsign.verify.root import TrustedRoot
+
+MAX_NAMED = 20
+"""Lines about files of one folder that nobody asked for."""
+MAX_STOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,124 +46,222 @@ class Collected:
     refused: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """Two folders of one release, and what was said about them so far."""
+
+    mine: ReleaseFolder
+    other: ReleaseFolder
+    root: TrustedRoot
+    now: datetime
+    refused: list[str]
+
+    def leave(self, place: str, lines: tuple[str, ...]) -> None:
+        """Name files that are not taken, a bounded number of them."""
+        self.refused.extend(f"{place}{line}" for line in lines[:MAX_NAMED])
+        if len(lines) > MAX_NAMED:
+            self.refused.append(f"{place}: {len(lines) - MAX_NAMED} more")
+
+
 def collect_release(
     mine: ReleaseFolder, other: ReleaseFolder, root: TrustedRoot, now: datetime
 ) -> Collected:
     """Take over builds and signatures of `other` that verify; raises nothing for the rest.
 
-    Raises InputError when `other` is no release folder, HostError for the disk.
+    Raises InputError when either is no release folder or has a link where a folder
+    should be, HostError for the disk.
     """
-    if not other.folder.is_dir():
-        raise InputError("no such release folder", where=str(other.folder))
+    if not is_real_folder(other.folder):
+        raise InputError("no such release folder", where=os.fspath(other.folder))
+    for release in (mine, other):
+        check_release_folder(release)
+    work = _Exchange(mine, other, root, now, [])
     taken: list[str] = []
-    refused: list[str] = []
+    builders = root.having("builder")
     jobs: list[Callable[[], str]] = [
-        *(partial(_take_build, mine, other, build, root, now) for build in other.build_folders()),
-        partial(_take_envelope, mine, other, LAYOUT_FILE, root.having("owner"), now),
-        partial(_take_envelope, mine, other, STATEMENT_FILE, root.having("signer"), now),
-        *(partial(_take_stock, mine, other, party) for party in root.having("signer")),
+        *(partial(_take_build, work, builder) for builder in builders),
+        partial(_take_layout, work),
+        partial(_take_statement, work),
+        *(partial(_take_stock, work, party) for party in root.having("signer")),
     ]
     for job in jobs:
         try:
             line = job()
         except (InputError, VerificationError, NotEnoughError) as error:
-            refused.append(str(error))
+            work.refused.append(str(error))
         else:
             if line:
                 taken.append(line)
-    return Collected(tuple(taken), tuple(refused))
+    work.leave("builds/", _strange_builds(other, {party.name for party in builders}))
+    return Collected(tuple(taken), tuple(work.refused))
 
 
-def _take_build(
-    mine: ReleaseFolder, other: ReleaseFolder, build: Path, root: TrustedRoot, now: datetime
-) -> str:
-    """Copy one builder's folder, if a builder of the root signed its links."""
-    binding = ReleaseBinding(project=mine.project, version=mine.version)
-    files = other.evidence_of(build)
-    links = [name for name in files if name.endswith(".link")]
-    makers = {
-        read_report(name, files[name], root.having("builder"), binding, now).builder.name
-        for name in links
-    }
-    if makers != {build.name}:
-        raise VerificationError(
-            "links are not signed by the builder the folder is named after",
-            where=f"builds/{build.name}",
-            got=", ".join(sorted(makers)),
-        )
-    final = mine.build_of(build.name)
-    if final.exists():
-        if mine.evidence_of(final) == files:
-            return ""
-        raise InputError("another build of this builder is here", where=f"builds/{build.name}")
-    staged = final.with_name(f".{build.name}.collect.tmp")
-    shutil.rmtree(staged, ignore_errors=True)
+def _strange_builds(other: ReleaseFolder, known: set[str]) -> tuple[str, ...]:
     try:
-        _copy_build(build, staged, files)
-        staged.rename(final)
+        names = sorted(set(os.listdir(other.builds)) - known)  # noqa: PTH208 - names only
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise host_error(error, other.builds) from error
+    # Hidden ones are builds and copies that are under way.
+    strange = [name for name in names if not name.startswith(".")]
+    return tuple(f"{name}: no builder of that name in the root" for name in strange)
+
+
+def _take_build(work: _Exchange, builder: Party) -> str:
+    """Copy one builder's folder, as far as the builder's links vouch for it."""
+    mine, place = work.mine, f"builds/{builder.name}"
+    build, final = work.other.build_of(builder.name), mine.build_of(builder.name)
+    if not is_real_folder(build):
+        return ""
+    binding = ReleaseBinding(project=mine.project, version=mine.version)
+    received = read_received(build, builder, binding, work.now)
+    work.leave(f"{place}/", received.left)
+    fresh = not is_real_folder(final)
+    if not fresh:
+        received = _missing(final, mine.evidence_of(final), received)
+        if not received.files and not received.artifacts:
+            return ""
+    make_real_folder(mine.builds)
+    with _staging(mine.builds) as staged:
+        _copy_build(build, staged, received)
+        if fresh:
+            _move_into_place(staged, final)
+        elif not _move_each(staged, final):
+            return ""
+    return place
+
+
+@contextlib.contextmanager
+def _staging(builds: Path) -> Iterator[Path]:
+    """Make a folder under a name nobody can know: nothing can lie in wait there."""
+    try:
+        staged = Path(tempfile.mkdtemp(prefix=".", dir=builds))
+    except OSError as error:
+        raise host_error(error, builds) from error
+    try:
+        yield staged
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return f"builds/{build.name}"
 
 
-def _copy_build(build: Path, staged: Path, files: dict[str, bytes]) -> None:
-    make_folder(staged / "artifacts")
-    for name, data in files.items():
+def _missing(final: Path, here: dict[str, bytes], received: ReceivedBuild) -> ReceivedBuild:
+    """Return what of `received` is not here yet; raise InputError if this is another build."""
+    is_same = all(
+        here.get(name) == data for name, data in received.files.items() if name.endswith(".link")
+    )
+    if not is_same:
+        raise InputError("another build of this builder is here", where=f"builds/{final.name}")
+    files = {name: data for name, data in received.files.items() if name not in here}
+    there: set[str] = set()
+    if is_real_folder(final / ARTIFACTS):
+        there = {path.name for path in (final / ARTIFACTS).iterdir()}
+    artifacts = tuple(artifact for artifact in received.artifacts if artifact.name not in there)
+    return replace(received, files=files, artifacts=artifacts)
+
+
+def _move_each(staged: Path, final: Path) -> bool:
+    """Move the files of a staged build beside those that are there; say if there were any."""
+    make_real_folder(final / ARTIFACTS)
+    moved = [path for path in sorted(staged.rglob("*")) if path.is_file()]
+    for path in moved:
+        target = final / path.relative_to(staged)
+        try:
+            path.rename(target)
+        except OSError as error:
+            raise host_error(error, target) from error
+    return bool(moved)
+
+
+def _move_into_place(staged: Path, final: Path) -> None:
+    staged.chmod(0o755)
+    sync_folder(staged)
+    try:
+        staged.rename(final)
+    except OSError as error:
+        raise host_error(error, final) from error
+    sync_folder(final.parent)
+
+
+def _copy_build(build: Path, staged: Path, received: ReceivedBuild) -> None:
+    for name, data in received.files.items():
         write_whole(staged / name, data)
-    artifacts = build / "artifacts"
-    if artifacts.is_dir():
-        for path in sorted(artifacts.iterdir()):
-            copy_hashed(path, staged / "artifacts" / path.name)
+    make_folder(staged / ARTIFACTS)
+    if not is_real_folder(build / ARTIFACTS):
+        return
+    for artifact in received.artifacts:
+        try:
+            copy_artifact(
+                build / ARTIFACTS / artifact.name, staged / ARTIFACTS / artifact.name, artifact
+            )
+        except NotEnoughError:
+            continue
 
 
-def _take_envelope(
-    mine: ReleaseFolder,
-    other: ReleaseFolder,
-    file: str,
-    parties: tuple[Party, ...],
-    now: datetime,
-) -> str:
-    """Merge the good signatures of a layout or statement, if it is the same document."""
+def _take_layout(work: _Exchange) -> str:
+    data = _read(work.other.layout_file)
+    if data is None:
+        return ""
+    binding = parse_layout(parse_envelope(data, LAYOUT_FILE).payload, LAYOUT_FILE).binding
+    _require_this_release(work.mine, LAYOUT_FILE, binding.project, binding.version)
+    return _merge(work, work.mine.layout_file, data, work.root.having("owner"))
+
+
+def _take_statement(work: _Exchange) -> str:
+    data = _read(work.other.statement_file)
+    if data is None:
+        return ""
+    payload = parse_envelope(data, STATEMENT_FILE).payload
+    predicate = parse_statement(payload, STATEMENT_FILE).predicate
+    _require_this_release(work.mine, STATEMENT_FILE, predicate.project, predicate.version)
+    return _merge(work, work.mine.statement_file, data, work.root.having("signer"))
+
+
+def _read(path: Path) -> bytes | None:
     try:
-        envelope = parse_envelope(read_bounded(other.folder / file, MAX_BUNDLE_BYTES), file)
+        return read_bounded(path, MAX_BUNDLE_BYTES)
+    except NotEnoughError:
+        return None
+
+
+def _require_this_release(mine: ReleaseFolder, where: str, project: str, version: str) -> None:
+    if (project, version) != (mine.project, mine.version):
+        raise VerificationError(
+            "belongs to another release",
+            where=where,
+            expected=f"{mine.project} {mine.version}",
+            got=f"{project} {version}",
+        )
+
+
+def _merge(work: _Exchange, path: Path, data: bytes, parties: tuple[Party, ...]) -> str:
+    added = add_signatures(path, parse_envelope(data, path.name), parties, work.now)
+    return f"{path.name}: {', '.join(added)}" if added else ""
+
+
+def _take_stock(work: _Exchange, party: Party) -> str:
+    """Copy a signer's signature for stock tools, if it holds for this statement."""
+    name = stock_file_name(party)
+    try:
+        data = read_bounded(work.other.signatures / name, MAX_STOCK_BYTES)
     except NotEnoughError:
         return ""
-    added = [
-        party.name
-        for party in verify_envelope(envelope, parties, now).valid
-        if _merge_one(mine.folder / file, envelope, party, now)
-    ]
-    return f"{file}: {', '.join(added)}" if added else ""
-
-
-def _merge_one(path: Path, envelope: Envelope, party: Party, now: datetime) -> bool:
-    own = tuple(
-        signature
-        for signature in envelope.signatures
-        if verify_envelope(
-            Envelope(
-                payload=envelope.payload,
-                payload_type=envelope.payload_type,
-                signatures=(signature,),
-            ),
-            (party,),
-            now,
-        ).valid
-    )
-    signed = Envelope(
-        payload=envelope.payload, payload_type=envelope.payload_type, signatures=own[:1]
-    )
-    return add_signature(path, signed, party, now)
-
-
-def _take_stock(mine: ReleaseFolder, other: ReleaseFolder, party: Party) -> str:
-    """Copy a signer's signature for stock tools; publication verifies it."""
-    name = f"{party.name}.{'asc' if isinstance(party.key, OpenPGPPublic) else 'minisig'}"
-    if (mine.signatures / name).exists():
+    envelope = read_statement(work.mine)
+    if envelope is None:
+        raise NotEnoughError("no statement it could belong to is here", where=f"signatures/{name}")
+    statement = parse_statement(envelope.payload, STATEMENT_FILE)
+    check_stock_signature(party, data, statement, work.now)
+    if _has_good_stock(work, party, statement):
         return ""
-    try:
-        data = read_bounded(other.signatures / name, 1 << 20)
-    except NotEnoughError:
-        return ""
-    write_whole(mine.signatures / name, data)
+    make_real_folder(work.mine.signatures)
+    write_whole(work.mine.signatures / name, data)
     return f"signatures/{name}"
+
+
+def _has_good_stock(work: _Exchange, party: Party, statement: Statement) -> bool:
+    try:
+        present = read_bounded(work.mine.signatures / stock_file_name(party), MAX_STOCK_BYTES)
+        check_stock_signature(party, present, statement, work.now)
+    except (NotEnoughError, InputError, VerificationError):
+        return False
+    return True

@@ -14,13 +14,15 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import tomlkit
 
-from relsign.crypto.keys import parse_member
+from relsign.crypto.keys import Ed25519Public, Party, parse_member
+from relsign.crypto.openpgp import parse_certificate
 from relsign.errors import InputError, NotEnoughError
 from relsign.formats.canonical import decode_value
 from relsign.formats.roster import (
@@ -34,9 +36,10 @@ from relsign.formats.roster import (
 from relsign.sign.signers.file import create_key_file, load_file_signer
 from relsign.sign.signers.gnupg import create_gnupg_key, load_gnupg_signer
 from relsign.sign.signers.interface import Signer
-from relsign.system.files import make_folder, read_bounded, write_whole
+from relsign.system.files import make_folder, read_bounded, sync_folder, write_whole
 
 MAX_CARD_BYTES = 1 << 18
+CARD_FILE = "member.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,12 @@ class KeyStore:
 
     def card_file(self, name: str) -> Path:
         """Return where the public card of a key is."""
-        return self.folder / name / "member.toml"
+        return self.folder / name / CARD_FILE
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all keys here, sorted."""
-        return tuple(sorted(path.parent.name for path in self.folder.glob("*/member.toml")))
+        names = (path.parent.name for path in self.folder.glob(f"*/{CARD_FILE}"))
+        return tuple(sorted(name for name in names if not name.startswith(".")))
 
     def create(
         self, wanted: Member, user_id: str, passphrase: bytes, expires_at: datetime | None
@@ -63,30 +67,21 @@ class KeyStore:
         InputError if the name is taken; leaves nothing behind on failure.
         """
         home = self.folder / wanted.name
-        if home.exists():
+        if home.exists() or home.is_symlink():
             raise InputError(
                 "a key of that name exists", where=os.fspath(home), hint="choose another name"
             )
         make_folder(self.folder, 0o700)
+        # Made beside its place and moved there whole: a command that is killed half-way
+        # leaves no half key under the name.
+        staged = Path(tempfile.mkdtemp(prefix=f".{wanted.name[:40]}.", dir=self.folder))
         try:
-            make_folder(home, 0o700)
-            key: Ed25519Key | OpenPGPKey
-            if isinstance(wanted.key, Ed25519Key):
-                key = Ed25519Key(public=create_key_file(home / "key.pem", passphrase).hex())
-            else:
-                data = create_gnupg_key(home / "gnupg", user_id, passphrase, expires_at)
-                key = OpenPGPKey(certificate=base64.b64encode(data).decode())
-            member = Member(
-                name=wanted.name,
-                operator=wanted.operator,
-                organisation=wanted.organisation,
-                roles=wanted.roles,
-                key=key,
-            )
-            parse_member(member, wanted.name)
-            write_whole(self.card_file(wanted.name), encode_members((member,)))
+            member = _make_key(staged, wanted, user_id, passphrase, expires_at)
+            write_whole(staged / CARD_FILE, encode_members((member,)))
+            staged.rename(home)
+            sync_folder(self.folder)
         except BaseException:
-            shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(staged, ignore_errors=True)
             raise
         return member
 
@@ -105,6 +100,50 @@ class KeyStore:
             return signer
         party = parse_member(member, name)
         return load_gnupg_signer(home / "gnupg", party.keyid, passphrase)
+
+    def open_as(self, party: Party, passphrase: bytes) -> Signer:
+        """Return a signer for the key of the root's `party`; raise InputError if it is not its."""
+        signer = self.open(party.name, passphrase)
+        if not _belongs(signer, party):
+            raise InputError(
+                "your key is not the one in the trust root",
+                where=os.fspath(self.folder / party.name),
+                expected=party.keyid,
+                hint="compare `relsign key show` with keys/roster.toml",
+            )
+        return signer
+
+
+def _belongs(signer: Signer, party: Party) -> bool:
+    public = signer.public
+    if isinstance(party.key, Ed25519Public):
+        return public.kind == "ed25519" and public.data == party.key.raw
+    if public.kind != "openpgp":
+        return False
+    return (
+        parse_certificate(public.data, party.name).fingerprint == party.key.certificate.fingerprint
+    )
+
+
+def _make_key(
+    folder: Path, wanted: Member, user_id: str, passphrase: bytes, expires_at: datetime | None
+) -> Member:
+    """Make a private key in `folder`; return the card with its public half."""
+    key: Ed25519Key | OpenPGPKey
+    if isinstance(wanted.key, Ed25519Key):
+        key = Ed25519Key(public=create_key_file(folder / "key.pem", passphrase).hex())
+    else:
+        data = create_gnupg_key(folder / "gnupg", user_id, passphrase, expires_at)
+        key = OpenPGPKey(certificate=base64.b64encode(data).decode())
+    member = Member(
+        name=wanted.name,
+        operator=wanted.operator,
+        organisation=wanted.organisation,
+        roles=wanted.roles,
+        key=key,
+    )
+    parse_member(member, wanted.name)
+    return member
 
 
 def read_card(path: Path, missing: str) -> Member:

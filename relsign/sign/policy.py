@@ -8,14 +8,16 @@ from datetime import datetime
 from typing import Literal
 
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.keys import check_members
+from relsign.crypto.keys import check_members, parties_of
+from relsign.crypto.signatures import verify_envelope
 from relsign.errors import InputError, NotEnoughError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, parse_envelope
 from relsign.formats.layout import Layout, parse_layout
 from relsign.formats.root import Root, parse_root
 from relsign.sign.layout import compile_layout, compile_root, days_later
-from relsign.system.files import make_folder, read_bounded, write_whole
+from relsign.sign.places import check_release_folder, make_real_folder
+from relsign.system.files import read_bounded, write_whole
 from relsign.system.workspace import MAX_TEXT_BYTES, Workspace
 from relsign.verify.root import TrustedRoot, check_root, verify_root
 
@@ -30,6 +32,8 @@ class Compiled:
     root_change: Change
     layout: Layout
     layout_change: Change
+    dropped: tuple[str, ...]
+    """Owners whose signatures were over the layout that was replaced."""
 
 
 def compile_policy(
@@ -46,12 +50,17 @@ def compile_policy(
     root_change = _write_root(workspace, root)
     present = _present_layout(workspace)
     layout_change: Change = "unchanged"
+    dropped: tuple[str, ...] = ()
     if present is None or present.payload != layout.to_bytes():
+        if present is not None:
+            owners = parties_of(check_root(root), "owner")
+            dropped = tuple(p.name for p in verify_envelope(present, owners, now).valid)
         envelope = Envelope(payload=layout.to_bytes(), payload_type=INTOTO_PAYLOAD, signatures=())
-        make_folder(workspace.release().folder)
+        check_release_folder(workspace.release())
+        make_real_folder(workspace.release().folder)
         write_whole(workspace.release().layout_file, envelope.to_bytes())
         layout_change = "written"
-    return Compiled(root, root_change, layout, layout_change)
+    return Compiled(root, root_change, layout, layout_change, dropped)
 
 
 def current_root(workspace: Workspace, now: datetime) -> TrustedRoot:
@@ -69,22 +78,25 @@ def current_root(workspace: Workspace, now: datetime) -> TrustedRoot:
     return verify_root(data, now)
 
 
-def require_current_layout(workspace: Workspace, profile: str, now: datetime) -> None:
-    """Refuse a layout that this machine's policy, roster and recipe do not give.
+def current_layout(workspace: Workspace, profile: str, now: datetime) -> Layout:
+    """Return the layout that this machine's policy, roster and recipe give.
 
-    Raises InputError naming the file, NotEnoughError if there is none.
+    It is what is to be shown and signed; the file is not read again.  Raises
+    InputError if the file holds another one, NotEnoughError if there is none.
     """
     present = _present_layout(workspace)
     if present is None:
         raise NotEnoughError(
             "there is no layout yet", where=LAYOUT_FILE, hint="run `relsign policy compile`"
         )
-    if present.payload != _wanted_layout(workspace, profile, now).to_bytes():
+    wanted = _wanted_layout(workspace, profile, now)
+    if present.payload != wanted.to_bytes():
         raise InputError(
             "is not what your policy, roster and recipe give",
             where=os.fspath(workspace.release().layout_file),
             hint="review what changed, and compile it yourself with `relsign policy compile`",
         )
+    return wanted
 
 
 def _wanted_root(workspace: Workspace, now: datetime, *, renew: bool = False) -> Root:

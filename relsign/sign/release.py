@@ -207,7 +207,8 @@ def sign_release(
 ) -> tuple[Path, ...]:
     """Add `party`'s signatures to the release folder; return the files written.
 
-    `signers` are all of the root's, whose signatures stay beside this one.  One over the statement, which counts, and one over SHA256SUMS in the form the
+    `signers` are all of the root's, whose signatures stay beside this one.  One is
+    made over the statement, which counts, and one over SHA256SUMS in the form the
     key's stock tool reads.  Signing twice changes nothing.
     """
     check_release_folder(release)

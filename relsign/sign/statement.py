@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.fingerprint import Fingerprint, parse_fingerprint
 from relsign.formats.link import ReleaseBinding, Sha256
 from relsign.formats.names import Digest
@@ -41,6 +41,8 @@ class AgreedBuild:
     reports: Reports
     fingerprints: tuple[Fingerprint, ...]
     artifacts: dict[str, str]
+    files: dict[str, bytes]
+    """Links, provenance and agreed fingerprints, by the names a bundle has for them."""
 
 
 def agreed_build(
@@ -56,9 +58,9 @@ def agreed_build(
     too few builders reported, VerificationError when they contradict each other,
     or by the root's policy when one dissents.
     """
-    links = own_evidence(evidence, root.having("builder")).files
+    own = own_evidence(evidence, root.having("builder")).files
     binding = ReleaseBinding(project=project, version=version)
-    reports = read_reports(links, root.having("builder"), binding, now)
+    reports = read_reports(own, root.having("builder"), binding, now)
     thresholds = root.root.thresholds
     agreement = find_agreement("build", reports, thresholds.builders, thresholds.organisations)
     if agreement.dissent and root.root.dissent == "refuse":
@@ -73,7 +75,14 @@ def agreed_build(
         reports=reports,
         fingerprints=fingerprints,
         artifacts=products_of(fingerprints),
+        files={**own, **{f.file: f.to_bytes() for f in fingerprints}},
     )
+
+
+def silent_builders(root: TrustedRoot, reports: Reports) -> tuple[str, ...]:
+    """Return the names of the root's builders who have not reported a build."""
+    heard = {report.builder.name for report in reports.standing if report.link.name == "build"}
+    return tuple(party.name for party in root.having("builder") if party.name not in heard)
 
 
 def _fingerprints(
@@ -91,7 +100,16 @@ def _fingerprints(
         if name.endswith(".fingerprint.json"):
             if Digest(digest) not in by_digest:
                 raise NotEnoughError("the agreed fingerprint is in no build folder", where=name)
-            found.append(parse_fingerprint(by_digest[Digest(digest)], name))
+            fingerprint = parse_fingerprint(by_digest[Digest(digest)], name)
+            if fingerprint.file != name:
+                raise VerificationError(
+                    "the agreed fingerprint is of another target",
+                    where=name,
+                    got=fingerprint.target,
+                )
+            found.append(fingerprint)
+    if not found:
+        raise VerificationError("the builders agree on no fingerprint")
     return tuple(found)
 
 
@@ -103,24 +121,30 @@ def make_statement(
     previous: PreviousRelease | None,
     released_at: datetime,
 ) -> Statement:
-    """Return the statement of a release."""
-    return Statement(
-        subject=tuple(
-            Subject(name=name, digest=Sha256(sha256=Digest(digest)))
-            for name, digest in sorted(build.artifacts.items())
-        ),
-        predicate=ReleasePredicate(
-            project=project,
-            version=version,
-            fingerprints=tuple(
-                FingerprintId(target=f.target, sha256=sha256_hex(f.to_bytes()))
-                for f in sorted(build.fingerprints, key=lambda f: f.target)
-            ),
-            layout_sha256=sha256_hex(layout_payload),
-            previous=previous,
-            released_at=released_at,
-        ),
+    """Return the statement of a release; raise VerificationError if none can be made of it."""
+    fingerprints = tuple(
+        FingerprintId(target=f.target, sha256=sha256_hex(f.to_bytes()))
+        for f in sorted(build.fingerprints, key=lambda f: f.target)
     )
+    try:
+        return Statement(
+            subject=tuple(
+                Subject(name=name, digest=Sha256(sha256=Digest(digest)))
+                for name, digest in sorted(build.artifacts.items())
+            ),
+            predicate=ReleasePredicate(
+                project=project,
+                version=version,
+                fingerprints=fingerprints,
+                layout_sha256=sha256_hex(layout_payload),
+                previous=previous,
+                released_at=released_at,
+            ),
+        )
+    except ValueError as error:
+        raise VerificationError(
+            "what the builders agree on is no release", got=str(error)
+        ) from error
 
 
 def require_same(rebuilt: Statement, received: bytes) -> None:
@@ -137,14 +161,3 @@ def require_same(rebuilt: Statement, received: bytes) -> None:
         got=sha256_hex(received),
         hint="compare builds, layout and previous release with whoever made it; do not sign",
     )
-
-
-def require_layout(payload: bytes | None) -> bytes:
-    """Return the layout's payload; raise InputError when it was not compiled yet."""
-    if payload is None:
-        raise InputError(
-            "there is no layout for this release yet",
-            where="release.layout",
-            hint="run `relsign policy compile`, then `relsign policy sign` as owners",
-        )
-    return payload

@@ -13,7 +13,7 @@ from relsign.formats.envelope import Envelope, parse_envelope
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.statement import parse_statement
 from relsign.sign.release import read_statement
-from relsign.sign.statement import agreed_build
+from relsign.sign.statement import agreed_build, silent_builders
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.agreement import own_evidence, read_reports
@@ -43,6 +43,8 @@ class Status:
     matrix: Matrix
     ignored: tuple[str, ...]
     stages: tuple[Stage, ...]
+    silent: tuple[str, ...]
+    """Builders of the root who have not reported."""
     statement_sha256: str = ""
     """What a revocation of this release names; empty while there is no statement."""
 
@@ -81,6 +83,7 @@ def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> 
             _owners(release, root, now),
             _signers(release, root, now),
         ),
+        silent=silent_builders(root, reports),
         statement_sha256=_statement_digest(release),
     )
 

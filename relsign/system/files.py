@@ -14,6 +14,7 @@ the same folder, is fsynced, renamed, and the folder is fsynced.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
@@ -29,6 +30,8 @@ from relsign.formats.names import Digest
 
 READ_BYTES = 1 << 20
 """Size of one read while hashing or copying: 1 MiB."""
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,32 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
         path.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
         raise host_error(error, path) from error
+
+
+def exchange_folders(one: Path, two: Path) -> None:
+    """Let two folders change places in one step (renameat2(2), RENAME_EXCHANGE).
+
+    Whoever looks sees either the old or the new one, never none.  Raises HostError
+    where the file system cannot, or a folder is missing.
+    """
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError) as error:
+        raise HostError("this system cannot exchange two folders", where="renameat2") from error
+    names = os.fsencode(one), os.fsencode(two)
+    if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+        sync_folder(one.parent)
+        sync_folder(two.parent)
+        return
+    code = ctypes.get_errno()
+    if code in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV}:
+        raise HostError(
+            "this file system cannot exchange two folders in one step",
+            where=os.fspath(two),
+            got=os.strerror(code).lower(),
+            hint="use a folder on a local file system: ext4, xfs, btrfs or tmpfs",
+        )
+    raise host_error(OSError(code, os.strerror(code)), two)
 
 
 def sync_folder(path: Path) -> None:

@@ -38,11 +38,13 @@ def run_program(
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout_seconds: float = 600,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `command` to its end and return exit code, stdout and stderr.
 
     Raises HostError if it cannot be started, runs longer than `timeout_seconds`
     or prints more than 16 MiB.  A non-zero exit code is the caller's to judge.
+    `descriptors` stay open in the child, for what must not stand in its arguments.
     """
     try:
         result = subprocess.run(
@@ -53,6 +55,7 @@ def run_program(
             cwd=cwd,
             timeout=timeout_seconds,
             check=False,
+            pass_fds=descriptors,
         )
     except subprocess.TimeoutExpired as error:
         raise HostError(

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from relsign.cli.main import execute
+from relsign.cli.show import short_digest
+from relsign.crypto.digest import sha256_hex
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.roster import parse_roster
 from relsign.sign.keystore import KeyStore
-from tests.projects import Project, make_project, run_program
+from tests.projects import PROGRAM, Project, make_project, run_program
 from tests.verify.releases import NAME
 
 Capture = pytest.CaptureFixture[str]
@@ -207,6 +212,27 @@ def test_keys_are_private_and_never_replaced(tmp_path: Path, capsys: Capture) ->
     assert new_key(keys, "../evil") == 2
 
 
+def test_a_key_command_that_is_killed_leaves_the_name_free(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    words = (
+        "key", "new", "zoe", "--role", "signer", "--operator", "zoe", "--organisation", "birch",
+        "--kind", "openpgp", "--keys", str(keys), "--passphrase-fd", "0",
+    )  # fmt: skip
+    with subprocess.Popen([PROGRAM, *words], stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"correct horse battery\n")
+        process.stdin.flush()
+        while process.poll() is None and not list(keys.glob(".zoe.*")):
+            time.sleep(0.001)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not (keys / "zoe").exists()
+    assert KeyStore(keys).names() == ()
+    assert new_key(keys, "zoe", "--kind", "openpgp") == 0
+    signer = KeyStore(keys).open("zoe", b"correct horse battery")
+    assert signer.sign(b"message")
+
+
 def test_an_openpgp_signer_goes_the_whole_road(project: Project, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     shutil.copytree(project.keys, keys)
@@ -273,14 +299,24 @@ def test_a_release_names_the_one_before(project: Project, tmp_path: Path, capsys
     project.signed().publish()
     bundle = project.published / "demo-1.0.relsign"
     again = make_project(tmp_path / "again", project.keys, tmp_path / "again-site")
-    again.build("builder-a")
-    again.build("builder-b")
-    for name in ("olga", "oona"):
-        again.run_signing("policy", "sign", "--as", name)
+    next_version(again)
     capsys.readouterr()
     code = again.run_signing("sign", "--as", "sam", "--yes", "--previous", str(bundle))
     assert code == 0
-    assert "Release demo 1.0, after 1.0" in capsys.readouterr().err
+    payload = parse_envelope(project.release.statement_file.read_bytes(), STATEMENT_FILE).payload
+    digest = short_digest(sha256_hex(payload))
+    assert f"Release demo 1.1, after 1.0 (statement {digest})" in capsys.readouterr().err
+
+
+def next_version(project: Project) -> None:
+    """Turn the project to its next version, build it, and have its layout signed."""
+    recipe = project.workspace.recipe_file
+    recipe.write_text(recipe.read_text().replace('version = "1.0"', 'version = "1.1"'))
+    assert project.run("policy", "compile") == 0
+    project.build("builder-a")
+    project.build("builder-b")
+    for name in ("olga", "oona"):
+        assert project.run_signing("policy", "sign", "--as", name) == 0
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
+from relsign.errors import InputError
 from relsign.formats.bundle import STATEMENT_FILE
 from relsign.formats.fingerprint import BuiltArtifact
 from relsign.formats.link import link_file_name
 from relsign.publish.gate import pass_gate
-from relsign.publish.release import collect_candidate
-from relsign.publish.targets.directory import publish_to_directory
+from relsign.publish.release import Candidate, collect_candidate
+from relsign.publish.targets.directory import Published, Word, publish_to_directory
 from relsign.system.clock import now_utc
 from relsign.verify.decision import VerifiedRelease
-from tests.projects import Project
+from relsign.verify.root import verify_root
+from tests.projects import PROGRAM, Project
 from tests.verify.releases import ARTIFACT, NAME, changed_link
 
 
@@ -34,6 +38,18 @@ def listing(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.endswith(".lock")
     }
+
+
+def collect(project: Project) -> Candidate:
+    now = now_utc()
+    root = verify_root(project.workspace.root_file.read_bytes(), now)
+    return collect_candidate(project.release, root, now)
+
+
+def publish_judged(
+    project: Project, candidate: Candidate, judge: Callable[[Path], VerifiedRelease]
+) -> Published:
+    return publish_to_directory(project.site, candidate, {}, judge, now_utc())
 
 
 def test_a_signed_release_is_published_and_verifies(project: Project) -> None:
@@ -131,8 +147,7 @@ def test_a_changed_artifact_is_never_published(project: Project) -> None:
 
 def test_an_artifact_swapped_while_publishing_is_seen(project: Project) -> None:
     project.signed()
-    root = project.workspace.root_file.read_bytes()
-    candidate = collect_candidate(project.release, root)
+    candidate = collect(project)
     # The file is exchanged after it was found and hashed, before it is copied.
     candidate.artifacts[NAME].write_bytes(b"evil twin")
     now = now_utc()
@@ -141,7 +156,7 @@ def test_an_artifact_swapped_while_publishing_is_seen(project: Project) -> None:
         return pass_gate(candidate, staged, now)
 
     with pytest.raises(Exception, match="not the file that was released"):
-        publish_to_directory(project.site, candidate, {}, judge)
+        publish_judged(project, candidate, judge)
     assert not project.published.exists()
     assert not list(project.site.rglob(".staging*"))
 
@@ -158,14 +173,13 @@ def test_an_altered_statement_is_refused(project: Project) -> None:
 
 def test_a_second_publisher_is_told(project: Project, tmp_path: Path) -> None:
     project.signed()
-    root = project.workspace.root_file.read_bytes()
-    candidate = collect_candidate(project.release, root)
+    candidate = collect(project)
     codes: list[int] = []
 
     def judge(staged: Path) -> VerifiedRelease:
         done = subprocess.run(
             [
-                sys.executable, "-m", "relsign", "publish", "--to", str(project.site),
+                PROGRAM, "publish", "--to", str(project.site),
                 "--project", str(project.folder),
             ],
             capture_output=True, text=True, check=False,
@@ -174,14 +188,14 @@ def test_a_second_publisher_is_told(project: Project, tmp_path: Path) -> None:
         assert "somebody else is publishing" in done.stderr
         return pass_gate(candidate, staged, now_utc())
 
-    assert publish_to_directory(project.site, candidate, {}, judge).is_new
+    assert publish_judged(project, candidate, judge).word is Word.PUBLISHED
     assert codes == [5]
     assert tmp_path.exists()
 
 
-def publisher(project: Project) -> list[str]:
+def publisher(project: Project) -> list[str | Path]:
     return [
-        sys.executable, "-m", "relsign", "publish", "--to", str(project.site),
+        PROGRAM, "publish", "--to", str(project.site),
         "--project", str(project.folder),
     ]  # fmt: skip
 
@@ -198,9 +212,12 @@ def test_a_killed_publisher_leaves_the_old_state_or_the_new(project: Project) ->
         process.send_signal(signal.SIGKILL)
         process.wait()
         seen.add(project.published.exists())
+        # The release comes first and the root last: never a root without its release.
+        assert project.published.exists() or not project.root_file.exists()
         if project.published.exists():
+            assert project.publish() == 0
             assert project.verify(project.published / NAME) == 0
-            shutil.rmtree(project.published)
+            shutil.rmtree(project.site)
     assert project.publish() == 0
     assert project.verify(project.published / NAME) == 0
     assert not list(project.site.rglob(".staging*"))
@@ -230,3 +247,88 @@ def test_a_full_disk_leaves_nothing_half(
     assert not project.published.exists()
     assert not list(project.site.rglob(".staging*"))
     assert project.publish() == 0
+
+
+def test_what_is_printed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.signed()
+    capsys.readouterr()
+    assert project.publish() == 0
+    shown = capsys.readouterr()
+    assert shown.out.strip().endswith("demo/1.0")
+    files = sum(path.is_file() for path in project.published.rglob("*"))
+    assert f"PUBLISHED  demo 1.0  ({files} files)" in shown.err
+    digest = sha256_hex(ARTIFACT)
+    assert f"  {digest[:4]} {digest[4:8]} … {digest[-4:]}  {NAME}" in shown.err
+
+
+def test_a_relative_folder_is_as_good(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.signed()
+    monkeypatch.chdir(project.folder)
+    assert execute(["publish", "--to", "public"]) == 0
+    assert (project.folder / "public" / "demo" / "1.0" / NAME).exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_nobody_looks_in_before_the_rename_and_everybody_after(
+    project: Project, umask: int
+) -> None:
+    candidate = collect(project.signed())
+    seen: list[int] = []
+
+    def judge(staged: Path) -> VerifiedRelease:
+        seen.append(staged.parent.stat().st_mode & 0o777)
+        return pass_gate(candidate, staged, now_utc())
+
+    before = os.umask(umask)
+    try:
+        published = publish_to_directory(project.site, candidate, {"a.pem": b"x"}, judge, now_utc())
+    finally:
+        os.umask(before)
+    assert seen == [0o700]
+    folders = [project.site, project.site / "demo", project.site / "demo" / "keys"]
+    folders += [published.folder, published.folder / "in-toto"]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o755}
+    files = [p for p in project.site.rglob("*") if p.is_file() and p.name != ".publish.lock"]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_publisher_told_to_stop_cleans_up(project: Project, number: signal.Signals) -> None:
+    project.signed()
+    process = subprocess.Popen(
+        publisher(project), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    while not list((project.site / "demo").glob(".staging*/release")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert not list(project.site.rglob(".staging*"))
+    assert not project.published.exists()
+
+
+def test_what_a_crash_left_is_removed(project: Project) -> None:
+    project.signed()
+    demo = project.site / "demo"
+    (demo / ".staging-1").mkdir(parents=True)
+    (demo / ".staging-2").write_bytes(b"a file")
+    (demo / ".staging-3").symlink_to(project.folder)
+    (demo / ".root.json.0123.tmp").write_bytes(b"{}")
+    assert project.publish() == 0
+    assert {path.name for path in demo.iterdir()} - {".publish.lock"} == {
+        "root.json", "keys", "1.0",
+    }  # fmt: skip
+    assert project.workspace.recipe_file.exists()
+
+
+@pytest.mark.parametrize("version", ["keys", "root.json", "KEYS", ".staging"])
+def test_versions_that_would_stand_in_the_way(project: Project, version: str) -> None:
+    candidate = dataclasses.replace(collect(project.signed()), version=version)
+
+    def judge(staged: Path) -> VerifiedRelease:
+        raise AssertionError(staged)
+
+    with pytest.raises(InputError, match="cannot be published"):
+        publish_judged(project, candidate, judge)
+    assert not project.site.exists()

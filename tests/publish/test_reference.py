@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relsign.errors import VerificationError
+from relsign.errors import HostError, VerificationError
 from relsign.publish.reference import require_reference
 from tests.projects import Project
 from tests.verify.releases import NAME
@@ -52,3 +52,23 @@ def test_a_verifier_that_says_nothing_has_not_agreed(
     monkeypatch.setattr("relsign.publish.reference.PROGRAM", "pass")
     with pytest.raises(VerificationError):
         require_reference(staged, owner_keys(staged, "olga"))
+
+
+def test_a_relative_path_means_the_same(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(staged.parent)
+    require_reference(Path(staged.name), [Path("keys/olga.pem")])
+
+
+def test_where_no_namespace_can_be_made_the_machine_is_at_fault(
+    staged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What unshare says where kernel or container forbid namespaces, by a stand-in for it."""
+    program = tmp_path / "bin" / "unshare"
+    program.parent.mkdir()
+    said = "unshare: unshare failed: Operation not permitted"
+    program.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("relsign.system.process.PATH", str(program.parent))
+    with pytest.raises(HostError, match="without a network") as caught:
+        require_reference(staged, owner_keys(staged, "olga"))
+    assert caught.value.got == said

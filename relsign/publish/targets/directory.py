@@ -2,10 +2,12 @@
 
     DIR/PROJECT/root.json             the trust root, replaced only by a newer version
     DIR/PROJECT/keys/                 public keys for stock tools
-    DIR/PROJECT/VERSION/              one release; appears whole, and never changes
+    DIR/PROJECT/VERSION/              one release; appears whole, its files never change
 
-Everything is written beside, fsynced, read again and judged; then one rename
-makes the release visible.  A crash leaves the old state, or the new one.
+Everything is written beside, fsynced, read again and judged; then the release
+appears in one rename, then the keys change places in one step, and the root is last.
+A crash leaves the old state, or the release under the old root; the same command
+again brings the rest.
 """
 
 from __future__ import annotations
@@ -16,36 +18,66 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from relsign.errors import HostError, VerificationError
-from relsign.formats.root import parse_root
+from relsign.errors import HostError, InputError, VerificationError
+from relsign.formats.root import Root, parse_root
 from relsign.publish.release import Candidate
+from relsign.publish.renewal import find_changes, read_tree
+from relsign.publish.roots import RootChange, describe_change
+from relsign.publish.standing import (
+    KEYS,
+    ROOT,
+    judge_published,
+    refuse_name,
+    require_all_stand,
+)
 from relsign.system.files import (
     copy_hashed,
-    hash_file,
+    exchange_folders,
     host_error,
     make_folder,
     new_file,
     read_bounded,
     sync_folder,
-    write_whole,
 )
 from relsign.verify.decision import VerifiedRelease
 
-STAGING = ".staging-"
+STAGING = ".staging"
+PUBLIC = 0o755
 MAX_ROOT_BYTES = 4 << 20
+
+
+class Word(Enum):
+    """What happened to a release."""
+
+    PUBLISHED = "PUBLISHED"
+    RENEWED = "RENEWED"
+    ALREADY = "ALREADY PUBLISHED"
+
+
+@dataclass(frozen=True, slots=True)
+class RootPublished:
+    """What became of root and keys: the change, or None where the root is the same."""
+
+    change: RootChange | None
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where a release is, and whether this call put it there."""
+    """Where a release is, what this call did, and how many files the version has."""
 
     folder: Path
-    is_new: bool
+    word: Word
     files: int
+    renewed: tuple[str, ...]
+    """Paths that a renewal changed."""
+    root: RootPublished
 
 
 def publish_to_directory(
@@ -53,22 +85,84 @@ def publish_to_directory(
     candidate: Candidate,
     keys: Mapping[str, bytes],
     judge: Callable[[Path], VerifiedRelease],
+    now: datetime,
 ) -> Published:
     """Publish a candidate that `judge` accepts once it is staged.
 
-    Raises VerificationError when the version is already published with other
-    bytes or `judge` refuses, HostError for a busy folder or a full disk; in every
-    case what was published before stays as it was.
+    Raises InputError for a version that cannot be a folder's name, VerificationError
+    when the version is already published with other bytes, `judge` refuses, or a new
+    root would take a published version away, HostError for a busy folder or a full
+    disk; in every case what was published before stays as it was.
     """
-    project = directory / candidate.project
-    with _alone(project):
-        return _publish(project, candidate, keys, judge)
+    refuse_name(candidate.version)
+    project = _public_folder(directory, candidate.project)
+    with _alone(project), _staging(project) as staging:
+        return _publish(project, staging, candidate, keys, judge, now)
+
+
+def publish_root(
+    directory: Path, root: bytes, keys: Mapping[str, bytes], now: datetime
+) -> RootPublished:
+    """Publish a project's root and keys without a release.
+
+    Raises VerificationError if another root of the same or a later version is
+    published or a published version would fall, HostError for a busy folder or a
+    full disk.
+    """
+    project = _public_folder(directory, parse_root(root).project)
+    with _alone(project), _staging(project) as staging:
+        change = _root_change(project, root)
+        notes = require_all_stand(project, root, now) if change else ()
+        _stage_root(project, staging, root, keys)
+        _put_root(project, staging)
+        return RootPublished(change, notes)
+
+
+def _publish(
+    project: Path,
+    staging: Path,
+    candidate: Candidate,
+    keys: Mapping[str, bytes],
+    judge: Callable[[Path], VerifiedRelease],
+    now: datetime,
+) -> Published:
+    staged, final = staging / "release", project / candidate.version
+    change = _root_change(project, candidate.root)
+    _stage_release(staged, candidate)
+    judge(staged)
+    notes: tuple[str, ...] = ()
+    if change:
+        notes = require_all_stand(project, candidate.root, now, besides=candidate.version)
+    _stage_root(project, staging, candidate.root, keys)
+    word, renewed = _put_release(final, staged, candidate, now)
+    sync_folder(project)
+    _put_root(project, staging)
+    files = sum(1 for _parent, _folders, names in os.walk(final) for _name in names)
+    return Published(final, word, files, renewed, RootPublished(change, notes))
+
+
+def _put_release(
+    final: Path, staged: Path, candidate: Candidate, now: datetime
+) -> tuple[Word, tuple[str, ...]]:
+    """Make a judged release visible, or say that it is; return what a renewal changed."""
+    if final.is_symlink() or (final.exists() and not final.is_dir()):
+        raise VerificationError("is in the way of the release", where=os.fspath(final))
+    if not final.exists():
+        staged.rename(final)
+        return Word.PUBLISHED, ()
+    renewed = find_changes(final, staged, candidate)
+    if renewed:
+        exchange_folders(staged, final)
+        return Word.RENEWED, renewed
+    problem = judge_published(final, candidate.root, now).problem
+    if problem:
+        raise VerificationError(problem, where=os.fspath(final))
+    return Word.ALREADY, ()
 
 
 @contextlib.contextmanager
 def _alone(project: Path) -> Iterator[None]:
     """Hold the project's folder; another publisher is told."""
-    make_folder(project)
     try:
         with FileLock(project / ".publish.lock", timeout=0):
             yield
@@ -82,106 +176,114 @@ def _alone(project: Path) -> Iterator[None]:
         raise host_error(error, project) from error
 
 
-def publish_root(project: Path, root: bytes, keys: Mapping[str, bytes]) -> bool:
-    """Publish a project's root and keys without a release; say whether the root is new.
-
-    Raises VerificationError if another root of the same or a later version is
-    published, HostError for a busy folder or a full disk.
-    """
-    with _alone(project):
-        _check_root(project / "root.json", root)
-        is_new = not _holds(project / "root.json", root)
-        _write_root(project, root, keys)
-        return is_new
-
-
-def _write_root(project: Path, root: bytes, keys: Mapping[str, bytes]) -> None:
-    for name, data in keys.items():
-        write_whole(project / "keys" / name, data)
-    write_whole(project / "root.json", root)
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    return path.exists() and read_bounded(path, MAX_ROOT_BYTES) == data
-
-
-def _publish(
-    project: Path,
-    candidate: Candidate,
-    keys: Mapping[str, bytes],
-    judge: Callable[[Path], VerifiedRelease],
-) -> Published:
+@contextlib.contextmanager
+def _staging(project: Path) -> Iterator[Path]:
+    """Give a folder beside the releases that nobody else can look into until the rename."""
     _remove_stale(project)
-    _check_root(project / "root.json", candidate.root)
-    staged = project / f"{STAGING}{secrets.token_hex(8)}"
+    staging = project / f"{STAGING}-{secrets.token_hex(8)}"
     try:
-        _stage(staged, candidate)
-        judge(staged)
-        final = project / candidate.version
-        count = len(candidate.files) + len(candidate.artifacts)
-        if final.exists():
-            _require_identical(final, staged)
-            return Published(final, is_new=False, files=count)
-        _sync_tree(staged)
-        _write_root(project, candidate.root, keys)
-        staged.rename(final)
-        sync_folder(project)
-        return Published(final, is_new=True, files=count)
+        staging.mkdir(mode=0o700)
+        yield staging
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _remove_stale(project: Path) -> None:
     """Remove what a publisher that crashed left; the lock says none is running."""
     for entry in project.iterdir():
-        if entry.name.startswith(STAGING):
+        is_temporary = entry.name.startswith(".") and entry.name.endswith(".tmp")
+        if not entry.name.startswith(STAGING) and not is_temporary:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
-def _check_root(published: Path, root: bytes) -> None:
-    """Refuse to replace a published root by an older one, or by another of its version."""
-    if not published.exists():
-        return
-    present = read_bounded(published, MAX_ROOT_BYTES)
+def _public_folder(directory: Path, name: str) -> Path:
+    """Make the project's folder; one made here is readable for a web server of another user."""
+    make_folder(directory.parent)
+    for path in (directory, directory / name):
+        try:
+            path.mkdir()
+            path.chmod(PUBLIC)
+        except FileExistsError as error:
+            if not path.is_dir():
+                raise InputError("not a folder", where=os.fspath(path)) from error
+        except OSError as error:
+            raise host_error(error, path) from error
+    return directory / name
+
+
+def _root_change(project: Path, root: bytes) -> RootChange | None:
+    """Return what a root changes; refuse an older one, and another of the same version."""
+    path = project / ROOT
+    if not path.exists():
+        return describe_change(None, parse_root(root))
+    present = read_bounded(path, MAX_ROOT_BYTES)
     if present == root:
-        return
-    old, new = parse_root(present), parse_root(root)
+        return None
+    old: Root = parse_root(present, os.fspath(path))
+    new = parse_root(root)
     if new.version <= old.version:
         raise VerificationError(
             "another trust root of this version is published already",
-            where=os.fspath(published),
+            where=os.fspath(path),
             expected=f"version {old.version + 1} or later",
             got=f"version {new.version}",
             hint="use the published root, or change the policy and compile a new version",
         )
+    return describe_change(old, new)
 
 
-def _stage(staged: Path, candidate: Candidate) -> None:
+def _stage_release(staged: Path, candidate: Candidate) -> None:
     for folder in (staged, staged / "in-toto"):
         folder.mkdir()
-        # Whatever the caller's umask is, a web server of another user must read it.
-        folder.chmod(0o755)
+        # Whatever the caller's umask is, a web server of another user must read it;
+        # until the rename the staging folder around it lets nobody in.
+        folder.chmod(PUBLIC)
     for name, data in candidate.files.items():
         with new_file(staged / name) as stream:
             stream.write(data)
     for name, path in candidate.artifacts.items():
         copy_hashed(path, staged / name)
+    sync_folder(staged / "in-toto")
+    sync_folder(staged)
 
 
-def _require_identical(final: Path, staged: Path) -> None:
-    """Refuse other bytes under a published version; signatures may differ, artifacts never."""
-    for path in sorted(p for p in staged.iterdir() if p.is_file()):
-        there = final / path.name
-        if not there.is_file() or hash_file(there).sha256 != hash_file(path).sha256:
-            raise VerificationError(
-                "this version is published already, with other bytes",
-                where=os.fspath(there),
-                hint="a published version never changes: release a new version",
-            )
-
-
-def _sync_tree(folder: Path) -> None:
-    for inner in folder.iterdir():
-        if inner.is_dir():
-            sync_folder(inner)
+def _stage_root(project: Path, staging: Path, root: bytes, keys: Mapping[str, bytes]) -> None:
+    """Write root and keys whole: a disk that is full or too simple is met before any change."""
+    folder = staging / KEYS
+    folder.mkdir()
+    folder.chmod(PUBLIC)
+    for name, data in keys.items():
+        with new_file(folder / name) as stream:
+            stream.write(data)
     sync_folder(folder)
+    with new_file(staging / ROOT) as stream:
+        stream.write(root)
+    sync_folder(staging)
+    if _must_exchange(project / KEYS, folder):
+        probes = staging / "one", staging / "two"
+        for probe in probes:
+            probe.mkdir()
+        exchange_folders(*probes)
+
+
+def _must_exchange(there: Path, here: Path) -> bool:
+    return there.is_dir() and not there.is_symlink() and read_tree(there) != read_tree(here)
+
+
+def _put_root(project: Path, staging: Path) -> None:
+    """Put staged keys and root in their places where they differ; the root is last."""
+    there, here = project / KEYS, staging / KEYS
+    if not there.is_dir() or there.is_symlink():
+        there.unlink(missing_ok=True)
+        here.rename(there)
+    elif _must_exchange(there, here):
+        exchange_folders(here, there)
+    sync_folder(project)
+    final = project / ROOT
+    if not final.exists() or read_bounded(final, MAX_ROOT_BYTES) != (staging / ROOT).read_bytes():
+        (staging / ROOT).replace(final)
+        sync_folder(project)

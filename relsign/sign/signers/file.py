@@ -16,14 +16,14 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
 
-from relsign.errors import InputError
+from relsign.errors import HostError, InputError
 from relsign.sign.signers.interface import PublicIdentity
 from relsign.system.files import (
     host_error,
@@ -33,9 +33,12 @@ from relsign.system.files import (
     read_bounded,
     sync_folder,
 )
+from relsign.system.process import require_program, run_program
 
 MAX_KEY_FILE_BYTES = 16_384
 MIN_PASSPHRASE_BYTES = 8
+ROUNDS = 1_000_000
+"""Rounds of PBKDF2-HMAC-SHA256 between a passphrase and its key: about 0.15 s."""
 _OTHERS = 0o077
 _HEADER = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 
@@ -64,11 +67,32 @@ def create_key_file(path: Path, passphrase: bytes) -> bytes:
     make_folder(path.parent, 0o700)
     _check_private(path.parent, "folder", "700")
     key = Ed25519PrivateKey.generate()
-    _store_new(
-        path,
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase)),
-    )
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _store_new(path, _encrypted(plain, passphrase))
     return _raw_public(key)
+
+
+def _encrypted(plain: bytes, passphrase: bytes) -> bytes:
+    """Return a PKCS#8 key encrypted under a passphrase that is slow to guess.
+
+    openssl does it because the library fixes PBKDF2 at 2,048 rounds.  Key and
+    passphrase reach it through pipes; neither stands in an argument or a file.
+    """
+    openssl = require_program("openssl", "openssl")
+    read_end, write_end = os.pipe()
+    try:
+        os.write(write_end, passphrase + b"\n")
+        os.close(write_end)
+        command = [
+            openssl, "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA256",
+            "-iter", str(ROUNDS), "-passout", f"fd:{read_end}",
+        ]  # fmt: skip
+        result = run_program(command, stdin=plain, descriptors=(read_end,), timeout_seconds=60)
+    finally:
+        os.close(read_end)
+    if result.returncode != 0 or not result.stdout.startswith(_HEADER):
+        raise HostError("openssl could not encrypt the key", got=ascii(result.stderr[-200:]))
+    return result.stdout
 
 
 def load_file_signer(path: Path, passphrase: bytes) -> FileSigner:
