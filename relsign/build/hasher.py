@@ -55,14 +55,15 @@ class TreeLink:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All files and links of a folder, each sorted by path."""
+    """All files, links and folders of a folder, each sorted by path."""
 
     files: tuple[TreeFile, ...]
     links: tuple[TreeLink, ...]
+    folders: tuple[str, ...]
 
 
 def hash_tree(root: Path) -> Tree:
-    """Return every file and link below `root`, with digests.
+    """Return everything below `root`, files with digests.
 
     Raises InputError for a link out of the tree, a fifo, device or socket, or
     names that collide; NotEnoughError if a file vanishes meanwhile; HostError if
@@ -70,12 +71,15 @@ def hash_tree(root: Path) -> Tree:
     """
     paths: list[str] = []
     links: list[TreeLink] = []
+    folders: list[str] = []
     for path, kind in _walk(root):
         if kind == stat.S_IFLNK:
             links.append(_link(root, path))
         elif kind == stat.S_IFREG:
             paths.append(path)
-        elif kind != stat.S_IFDIR:
+        elif kind == stat.S_IFDIR:
+            folders.append(path)
+        else:
             raise InputError(
                 "not a file, folder or link", where=_place(root, path), got=_kind_name(kind)
             )
@@ -83,7 +87,7 @@ def hash_tree(root: Path) -> Tree:
     with ThreadPoolExecutor(WORKERS) as pool:
         hashed = pool.map(lambda chunk: [_hash(root, path) for path in chunk], chunks)
         files = tuple(file for chunk in hashed for file in chunk)
-    return Tree(files, tuple(links))
+    return Tree(files, tuple(links), tuple(folders))
 
 
 def _hash(root: Path, path: str) -> TreeFile:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from relsign.build.hasher import hash_tree
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import (
@@ -26,31 +27,32 @@ from relsign.formats.layout import parse_layout
 from relsign.formats.manifest import encode_manifest
 from relsign.formats.statement import parse_statement
 from relsign.publish.release import Candidate
-from relsign.system.files import hash_file, read_bounded
+from relsign.system.files import read_bounded
 
-FOLDER = "folder"
-OTHER = "neither file nor folder"
+FOLDER = "a folder"
+LINK = "a link"
 STOCK = ("SHA256SUMS.asc", "SHA256SUMS.minisig")
 _CHANGED = "compare it with a copy you trust; somebody or something changed what was published"
 
 Tree = Mapping[str, str]
-"""Path below a folder -> SHA-256 of a file, or what else it is."""
+"""Path below a folder -> SHA-256 of a file, or that it is a link or a folder."""
 
 
 def read_tree(folder: Path) -> dict[str, str]:
-    """Return everything below a folder, following no link."""
-    tree: dict[str, str] = {}
-    for parent, folders, files in os.walk(folder):
-        for name in folders + files:
-            path = Path(parent) / name
-            if path.is_symlink():
-                kind = OTHER
-            elif path.is_dir():
-                kind = FOLDER
-            else:
-                kind = hash_file(path).sha256 if path.is_file() else OTHER
-            tree[path.relative_to(folder).as_posix()] = kind
-    return tree
+    """Return everything below a folder.
+
+    Raises VerificationError for what nobody can have published: a fifo, a device, a
+    link out of the folder, names that collide.
+    """
+    try:
+        tree = hash_tree(folder)
+    except InputError as error:
+        raise VerificationError(
+            error.what, where=error.where, got=error.got, hint=_CHANGED
+        ) from error
+    files = {file.path: file.sha256 for file in tree.files}
+    links = {link.path: LINK for link in tree.links}
+    return files | links | dict.fromkeys(tree.folders, FOLDER)
 
 
 def find_changes(final: Path, staged: Path, candidate: Candidate) -> tuple[str, ...]:
@@ -105,7 +107,7 @@ def _require_whole(
     expected["SHA256SUMS"] = sha256_hex(encode_manifest(dict(candidate.digests)))
     bundle = bundle_file_name(candidate.project, candidate.version)
     for name in (bundle, *STOCK):
-        if there.get(name, FOLDER) not in {FOLDER, OTHER}:
+        if there.get(name, LINK) not in {FOLDER, LINK}:
             expected[name] = there[name]
     for name in sorted(there.keys() | expected.keys()):
         if there.get(name) == expected.get(name):

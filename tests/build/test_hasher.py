@@ -50,7 +50,7 @@ def test_many_files_come_in_the_same_order_from_both_workers(tmp_path: Path) -> 
 
 def test_an_empty_folder_is_an_empty_list(tmp_path: Path) -> None:
     (tmp_path / "only" / "folders").mkdir(parents=True)
-    assert hash_tree(tmp_path) == Tree((), ())
+    assert hash_tree(tmp_path) == Tree((), (), ("only", "only/folders"))
 
 
 @pytest.mark.parametrize("target", ["a", "../top", "./sub/../a", "missing"])

@@ -147,7 +147,7 @@ def changed_link(folder: Path) -> None:
         (no_evidence, "missing from the published version"),
         (no_bundle, "no such file"),
         (no_artifact, "missing from the published version"),
-        (artifact_is_a_link, "published already, with other bytes"),
+        (artifact_is_a_link, "link leads out of the folder"),
         (changed_artifact, "published already, with other bytes"),
         (changed_fingerprint, "published already, with other bytes"),
         (changed_bundle, "the published bundle"),
