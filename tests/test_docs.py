@@ -216,3 +216,19 @@ def test_the_json_reference_names_every_step_and_outcome() -> None:
     text = _text(TOP / "docs/reference/verify-json.md")
     words = [*STEPS, *(outcome.value for outcome in Outcome)]
     assert [word for word in words if f"`{word}`" not in text] == []
+
+
+# --- tests -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_test_named_in_a_page_exists(page: Path) -> None:
+    for file, _, name in re.findall(r"`(tests/[a-z_/]+\.py)(::(test_\w+))?`", _text(page)):
+        assert (TOP / file).is_file(), file
+        assert not name or f"def {name}(" in _text(TOP / file), f"{file}::{name}"
+
+
+def test_every_promise_has_tests_and_every_test_of_a_promise_its_row() -> None:
+    rows = re.findall(r"`test_promise_(\d)_\*`", _text(TOP / "docs/guarantees.md"))
+    held = re.findall(r"(?m)^def test_promise_(\d)_", _text(TOP / "tests/test_guarantees.py"))
+    assert sorted(rows) == sorted(set(held))
