@@ -20,6 +20,7 @@ PROGRAMS = (
     ("unshare", "util-linux", "cuts the network off"),
     ("gpg", "gnupg", "OpenPGP signers and upstream signatures"),
     ("git", "git", "git sources"),
+    ("openssl", "openssl", "encrypts new key files"),
 )
 MIN_FREE_BYTES = 4 << 30
 

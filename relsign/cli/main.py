@@ -71,6 +71,9 @@ def main() -> None:
 
 def run() -> None:
     """Run the program and exit; no traceback ever reaches a user."""
+    if None in {sys.stdout, sys.stderr}:
+        # Somebody closed it (`>&-`): with no way to say the word, nothing is decided.
+        sys.exit(HostError.exit_code)
     sys.exit(execute(sys.argv[1:]))
 
 
@@ -132,5 +135,6 @@ def show_error(error: RelsignError) -> None:
         talk(f"  expected: {error.expected}")
     if error.got:
         talk(f"  got:      {error.got}")
-    if error.hint:
-        talk(f"hint: {error.hint}")
+    # The only words of several lines are ours: how a build's log ends, each line escaped.
+    for number, line in enumerate(error.hint.splitlines()):
+        talk(line if number else f"hint: {line}")

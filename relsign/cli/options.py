@@ -112,5 +112,9 @@ def _cache_folder() -> Path:
 
 def show_path(path: Path) -> str:
     """Return a path relative to the current folder where that is shorter."""
-    relative = os.path.relpath(path)
+    try:
+        relative = os.path.relpath(path)
+    except FileNotFoundError:
+        # The current folder is gone; the path as given still says where.
+        return os.fspath(path)
     return relative if len(relative) < len(os.fspath(path)) else os.fspath(path)

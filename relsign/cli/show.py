@@ -6,7 +6,7 @@ import json
 
 import click
 
-from relsign.cli.talk import printable
+from relsign.cli.talk import say
 from relsign.verify.verdict import Outcome, Row, Verdict, Word
 
 GLYPHS = {
@@ -41,7 +41,7 @@ def human_size(size_bytes: int) -> str:
 
 def show_verdict(name: str, verdict: Verdict, *, verbose: bool) -> None:
     """Print the verdict: its word and the file, a row per reason, what to do next."""
-    click.echo(printable(f"{verdict.word.value}  {name}"))
+    say(f"{verdict.word.value}  {name}")
     for row in verdict.rows:
         quiet = row.outcome in {Outcome.NOT_REQUIRED, Outcome.NOT_REACHED}
         if verbose or not quiet:
@@ -53,12 +53,12 @@ def show_verdict(name: str, verdict: Verdict, *, verbose: bool) -> None:
 def _show_row(row: Row, *, verbose: bool) -> None:
     word = {Outcome.PASS: "", Outcome.REFUSED: "refused: ", Outcome.MISSING: "missing: "}
     text = f"{word.get(row.outcome, '')}{row.text}"[:MAX_LINE]
-    click.echo(printable(f"  {GLYPHS[row.outcome]} {row.name:<12}{text}"))
+    say(f"  {GLYPHS[row.outcome]} {row.name:<12}{text}")
     if row.hint and row.outcome is not Outcome.PASS:
-        click.echo(printable(f"      hint: {row.hint}"))
+        say(f"      hint: {row.hint}")
     if verbose:
         for line in row.evidence[:50]:
-            click.echo(printable(f"      {line}"))
+            say(f"      {line}")
 
 
 def verdict_json(name: str, verdict: Verdict) -> str:

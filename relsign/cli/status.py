@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relsign.cli.options import json_option, project_option
+from relsign.cli.talk import say
 from relsign.system.clock import now_utc
 from relsign.system.workspace import ReleaseFolder, Workspace
 
@@ -63,23 +64,23 @@ def _document(release: ReleaseFolder, state: Status) -> dict[str, object]:
 
 
 def _show(release: ReleaseFolder, state: Status) -> None:
-    click.echo(f"{release.project} {release.version}")
+    say(f"{release.project} {release.version}")
     if state.matrix.builders:
-        click.echo("  builders: " + "  ".join(state.matrix.builders))
+        say("  builders: " + "  ".join(state.matrix.builders))
     rows = sorted(state.matrix.rows, key=lambda row: row.agrees)
     for row in rows[:MAX_ROWS]:
         verdict = "same bytes" if row.agrees else "DIFFERENT BYTES"
-        click.echo(f"  {' '.join(row.cells)}  {row.product}  {verdict}")
+        say(f"  {' '.join(row.cells)}  {row.product}  {verdict}")
     if len(rows) > MAX_ROWS:
-        click.echo(f"  … {len(rows) - MAX_ROWS} more files, see --json")
+        say(f"  … {len(rows) - MAX_ROWS} more files, see --json")
     if state.silent:
-        click.echo("  not heard of: " + "  ".join(state.silent))
+        say("  not heard of: " + "  ".join(state.silent))
     for line in state.ignored:
-        click.echo(f"  ignored: {line}")
+        say(f"  ignored: {line}")
     for stage in state.stages:
         mark = "✗" if stage.problem else "✓" if stage.is_met else "…"
         people = f"{len(stage.have)} (need {stage.need})  {' '.join([*stage.have, stage.problem])}"
-        click.echo(f"  {mark} {stage.name:<9} {people}")
+        say(f"  {mark} {stage.name:<9} {people}")
     if state.statement_sha256:
-        click.echo(f"  statement sha256 {state.statement_sha256}")
-    click.echo(f"Next: {state.next_command}")
+        say(f"  statement sha256 {state.statement_sha256}")
+    say(f"Next: {state.next_command}")

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_toml
-from relsign.formats.names import HexDigest, Text
+from relsign.formats.names import HexDigest, Text, Version
 
 Threshold = Annotated[int, Meta(ge=1, le=64)]
 Days = Annotated[int, Meta(ge=1, le=3660)]
@@ -41,9 +41,11 @@ class Thresholds(Document, frozen=True, kw_only=True):
 
 
 class Revocation(Document, frozen=True, kw_only=True):
-    """A release the owners took back, by the digest of its statement."""
+    """A release the owners took back: one statement, or a version for good."""
 
     statement_sha256: HexDigest
+    version: Version | None = None
+    """If given, every statement of this version is refused, whoever signs it anew."""
     reason: Text
 
 

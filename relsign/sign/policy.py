@@ -45,7 +45,7 @@ def compile_policy(
     roster or policy that cannot stand; then nothing was written.
     """
     root = _wanted_root(workspace, now, renew=renew)
-    check_root(root)
+    check_root(parse_root(root.to_bytes()))
     layout = _wanted_layout(workspace, profile, now, renew=renew)
     root_change = _write_root(workspace, root)
     present = _present_layout(workspace)
@@ -107,7 +107,8 @@ def _wanted_root(workspace: Workspace, now: datetime, *, renew: bool = False) ->
     except NotEnoughError:
         existing = None
     if existing is not None and not renew:
-        expires = existing.expires
+        # A file somebody edited cannot outlive what the policy grants from today.
+        expires = min(existing.expires, expires)
     project = workspace.recipe().project.name
     return compile_root(project, workspace.roster(), policy, expires, existing)
 

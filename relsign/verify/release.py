@@ -126,7 +126,7 @@ def verify_standing(root: TrustedRoot, evidence: Evidence, now: datetime) -> str
     digest = evidence.statement_digest
     predicate = evidence.statement.predicate
     for revocation in root.root.revoked:
-        if revocation.statement_sha256 == digest:
+        if revocation.statement_sha256 == digest or revocation.version == predicate.version:
             raise VerificationError(
                 f"revoked by the owners: {shorten(revocation.reason)}",
                 hint="do not use this release",

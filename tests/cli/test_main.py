@@ -27,7 +27,7 @@ def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         ("plain ✓ █ é", "plain ✓ █ é"),
         ("\x1b[31mred", "\\x1b[31mred"),
         ("a\u202eb", "a\\u202eb"),
-        ("line\nline", "line\nline"),
+        ("line\nline", "line\\nline"),
         ("\udcff", "\\udcff"),
         ("bell\a", "bell\\x07"),
     ],
@@ -65,6 +65,21 @@ def test_a_full_disk_behind_stdout_is_this_machines_fault(project: Project) -> N
     assert done.returncode == 5
     assert "no space left" in done.stderr
     assert "internal error" not in done.stderr
+
+
+def test_a_closed_stdout_is_this_machines_fault(project: Project) -> None:
+    assert project.signed().publish() == 0
+    done = shell(f"{PROGRAM} verify --root ../root.json {NAME} >&-", project.published)
+    assert (done.returncode, done.stderr) == (5, "")
+
+
+def test_no_name_makes_a_line_of_its_own(project: Project) -> None:
+    evil = project.release.builds / "x\x1b]0;pwn\a\n  ✓ builders  3 (need 2)"
+    evil.mkdir(parents=True)
+    (evil / "a.intoto.jsonl").write_bytes(b"junk")
+    done = shell(f"{PROGRAM} status --project {project.folder}", project.folder)
+    assert "\x1b" not in done.stdout
+    assert not any(line.startswith("  ✓ builders  3") for line in done.stdout.splitlines())
 
 
 def test_a_current_folder_that_is_gone(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import base64
 import json
 
@@ -106,6 +108,14 @@ def test_a_revoked_release_is_refused_with_the_owners_reason() -> None:
     assert row.outcome is Outcome.REFUSED
     assert "stolen signing key" in row.text
     other = Revocation(statement_sha256=Digest("8" * 64), reason="another release")
+    assert Release(root=make_root(revoked=(other,))).decide().verdict.word is Word.VERIFIED
+
+
+def test_a_revoked_version_stays_revoked_however_it_is_signed_anew() -> None:
+    revocation = Revocation(statement_sha256=Digest("8" * 64), version="1.0", reason="backdoor")
+    release = Release(root=make_root(revoked=(revocation,)), released_at=NOW - timedelta(hours=1))
+    assert "backdoor" in step(release, "revocation").text
+    other = Revocation(statement_sha256=Digest("8" * 64), version="0.9", reason="backdoor")
     assert Release(root=make_root(revoked=(other,))).decide().verdict.word is Word.VERIFIED
 
 
