@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,8 @@ from relsign.cli.show import short_digest
 from relsign.cli.talk import talk
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
-from relsign.system.files import make_folder, sync_folder, write_whole
+from relsign.sign.places import check_release_folder, is_real_folder
+from relsign.system.files import exchange_folders, make_folder, sync_folder, write_whole
 from relsign.system.workspace import ReleaseFolder, Workspace
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def build(
     if not offline:
         fetch_inputs(workspace, kept)
     release = workspace.release()
+    check_release_folder(release)
     cpus = allowed_cpus()
     with connect(os.environ) as engine:
         bench = Bench(engine, kept, store / "bound", cpus[0] if cpu is None else cpu)
@@ -147,15 +148,19 @@ def _write_evidence(
 
 
 def _move_into_place(staged: Path, release: ReleaseFolder, name: str | None) -> Path:
-    """Swap the finished build in; the one before stays until the new one is complete."""
+    """Swap the finished build in; the one before stays until the new one is complete.
+
+    Raises InputError where a link stands in the way: it could lead anywhere.
+    """
     final = release.build_of(name) if name else release.folder / UNSIGNED
-    old = staged.with_name(f"{staged.name}.old")
+    check_release_folder(release)
     sync_folder(staged)
-    if final.exists():
-        final.rename(old)
-    staged.rename(final)
+    if is_real_folder(final):
+        # What was there is now `staged`, which the caller removes.
+        exchange_folders(staged, final)
+    else:
+        staged.rename(final)
     sync_folder(final.parent)
-    shutil.rmtree(old, ignore_errors=True)
     return final
 
 
@@ -174,10 +179,8 @@ def _show_result(built: tuple[BuiltTarget, ...], folder: Path) -> None:
 def _compare(release: ReleaseFolder, name: str, built: tuple[BuiltTarget, ...]) -> None:
     """Say whether the builders who are here already got the same fingerprints."""
     mine = {b.fingerprint.file: b.fingerprint.to_bytes() for b in built}
-    for folder in release.build_folders():
-        if folder.name == name:
-            continue
-        theirs = release.evidence_of(folder)
-        same = all(theirs.get(file) == data for file, data in mine.items())
-        word = "SAME BYTES as" if same else "DIFFERENT BYTES from"
-        sys.stderr.write(f"  {word} {folder.name}'s build; see `relsign status`\n")
+    for builder, theirs in release.all_evidence()[0].items():
+        if builder != name:
+            same = all(theirs.get(file) == data for file, data in mine.items())
+            word = "SAME BYTES as" if same else "DIFFERENT BYTES from"
+            talk(f"  {word} {builder}'s build; see `relsign status`")

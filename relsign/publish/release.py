@@ -22,9 +22,11 @@ from relsign.formats.bundle import (
     make_bundle,
 )
 from relsign.formats.envelope import parse_envelope
+from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.manifest import encode_manifest
 from relsign.formats.statement import Statement, parse_statement
+from relsign.publish.places import dissenting_links, evidence_place
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.agreement import Reports, own_evidence, read_report, read_reports
@@ -72,9 +74,8 @@ def collect_candidate(release: ReleaseFolder, root: TrustedRoot, now: datetime) 
     fingerprints = _fingerprints(folders, statement)
     evidence = {LAYOUT_FILE: layout, STATEMENT_FILE: envelope} | links | fingerprints
     bundle = make_bundle(release.project, release.version, evidence).to_bytes()
-    files = {f"in-toto/{name}": data for name, data in evidence.items()}
-    for name in fingerprints:
-        files[name] = files.pop(f"in-toto/{name}")
+    dissenting = _dissenting(links, layout, statement, root, now)
+    files = {evidence_place(name, dissenting): data for name, data in evidence.items()}
     files["SHA256SUMS"] = encode_manifest(statement.digests())
     files[bundle_file_name(release.project, release.version)] = bundle
     return Candidate(
@@ -134,6 +135,23 @@ def _builders_evidence(
         else:
             kept[name] = data
     return kept, own.ignored + tuple(ignored)
+
+
+def _dissenting(
+    links: Mapping[str, bytes],
+    layout: bytes,
+    statement: Statement,
+    root: TrustedRoot,
+    now: datetime,
+) -> frozenset[str]:
+    """Return the names of the links that the quorum contradicts."""
+    predicate = statement.predicate
+    binding = ReleaseBinding(project=predicate.project, version=predicate.version)
+    return dissenting_links(
+        parse_layout(parse_envelope(layout, LAYOUT_FILE).payload, LAYOUT_FILE),
+        read_reports(links, root.having("builder"), binding, now),
+        root.root.thresholds.organisations,
+    )
 
 
 def _refuse_two_tongues(

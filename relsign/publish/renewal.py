@@ -26,6 +26,7 @@ from relsign.formats.envelope import Envelope, parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.manifest import encode_manifest
 from relsign.formats.statement import parse_statement
+from relsign.publish.places import DISSENT, EVIDENCE, published_places
 from relsign.publish.release import Candidate
 from relsign.system.files import read_bounded
 
@@ -100,10 +101,10 @@ def _published_contents(final: Path, candidate: Candidate) -> dict[str, bytes]:
 def _require_whole(
     final: Path, there: Tree, contents: Mapping[str, bytes], candidate: Candidate
 ) -> None:
-    expected: dict[str, str] = {"in-toto": FOLDER, **candidate.digests}
-    for name, data in contents.items():
-        place = name if name.endswith(".fingerprint.json") else f"in-toto/{name}"
-        expected[place] = sha256_hex(data)
+    places = published_places(contents, there)
+    expected: dict[str, str] = {EVIDENCE: FOLDER, **candidate.digests, **places}
+    if any(place.startswith(f"{DISSENT}/") for place in places):
+        expected[DISSENT] = FOLDER
     expected["SHA256SUMS"] = sha256_hex(encode_manifest(dict(candidate.digests)))
     bundle = bundle_file_name(candidate.project, candidate.version)
     for name in (bundle, *STOCK):

@@ -130,5 +130,6 @@ def _last_moment(evidence: Evidence, now: datetime) -> datetime:
     try:
         payload = parse_envelope(evidence.files[LAYOUT_FILE], LAYOUT_FILE).payload
         return parse_layout(payload, LAYOUT_FILE).expires - timedelta(seconds=1)
-    except (KeyError, InputError):
+    except (KeyError, InputError, OverflowError):
+        # Nothing lies before the first second there is; such a layout has expired anyway.
         return now

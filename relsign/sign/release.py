@@ -104,7 +104,7 @@ def prepare_request(
     """
     release = workspace.release()
     check_release_folder(release)
-    evidence = {folder.name: release.evidence_of(folder) for folder in release.build_folders()}
+    evidence, _strange = release.all_evidence()
     build = agreed_build(root, release.project, release.version, evidence, now)  # (1)
     layout_data = _layout_bytes(release)
     existing = read_statement(release)

@@ -61,7 +61,7 @@ class Status:
 
 def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Status:
     """Return where a release stands; what is malformed is reported, never raised."""
-    evidence = {folder.name: release.evidence_of(folder) for folder in release.build_folders()}
+    evidence, strange = release.all_evidence()
     own = own_evidence(evidence, root.having("builder"))
     binding = ReleaseBinding(project=release.project, version=release.version)
     reports = read_reports(own.files, root.having("builder"), binding, now)
@@ -77,7 +77,7 @@ def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> 
         problem = error.what
     return Status(
         matrix=matrix,
-        ignored=own.ignored + reports.ignored,
+        ignored=strange + own.ignored + reports.ignored,
         stages=(
             Stage("builders", builders, thresholds.builders, problem),
             _owners(release, root, now),

@@ -194,6 +194,20 @@ class ReleaseFolder:
             )
         return found
 
+    def all_evidence(self) -> tuple[dict[str, dict[str, bytes]], tuple[str, ...]]:
+        """Return the evidence of every build folder, and a line for each that cannot be one.
+
+        A stranger's folder stops nobody: it is named and passed over.
+        """
+        found: dict[str, dict[str, bytes]] = {}
+        strange: list[str] = []
+        for build in self.build_folders():
+            try:
+                found[build.name] = self.evidence_of(build)
+            except InputError as error:
+                strange.append(f"builds/{build.name}: {error.what}")
+        return found, tuple(strange)
+
     def find_artifact(self, name: str, digest: str) -> tuple[Path, HashedFile]:
         """Return a builder's copy of an artifact with these bytes.
 

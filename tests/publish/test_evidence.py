@@ -87,8 +87,11 @@ def test_a_folder_that_cannot_be_read_is_left_out(project: Project) -> None:
 def test_a_link_of_a_dissenter_is_evidence_too(project: Project) -> None:
     project.signed()
     project.build("builder-c", b"other bytes")
-    name = f"in-toto/{link_of(project, 'builder-c').name}"
-    assert name in collect(project).files
+    name = link_of(project, "builder-c").name
+    candidate = collect(project)
+    assert f"in-toto/dissent/{name}" in candidate.files
+    assert f"in-toto/{name}" not in candidate.files
+    assert name in parse_bundle(candidate.bundle, "bundle").contents("bundle")
 
 
 def test_a_builder_that_speaks_with_two_tongues(project: Project, capsys: Capture) -> None:

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.root import Root, parse_root
+from relsign.publish.places import DISSENT, EVIDENCE
 from relsign.publish.release import Candidate
 from relsign.publish.renewal import find_changes, read_tree
 from relsign.publish.roots import RootChange, describe_change
@@ -237,7 +238,10 @@ def _root_change(project: Path, root: bytes) -> RootChange | None:
 
 
 def _stage_release(staged: Path, candidate: Candidate) -> None:
-    for folder in (staged, staged / "in-toto"):
+    folders = [staged, staged / EVIDENCE]
+    if any(name.startswith(f"{DISSENT}/") for name in candidate.files):
+        folders.append(staged / DISSENT)
+    for folder in folders:
         folder.mkdir()
         # Whatever the caller's umask is, a web server of another user must read it;
         # until the rename the staging folder around it lets nobody in.
@@ -247,8 +251,8 @@ def _stage_release(staged: Path, candidate: Candidate) -> None:
             stream.write(data)
     for name, path in candidate.artifacts.items():
         copy_hashed(path, staged / name)
-    sync_folder(staged / "in-toto")
-    sync_folder(staged)
+    for folder in reversed(folders):
+        sync_folder(folder)
 
 
 def _stage_root(project: Path, staging: Path, root: bytes, keys: Mapping[str, bytes]) -> None:
