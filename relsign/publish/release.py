@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
+from relsign.crypto.signatures import verify_envelope
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import (
     LAYOUT_FILE,
@@ -67,6 +70,8 @@ def collect_candidate(release: ReleaseFolder, root: TrustedRoot, now: datetime) 
     """
     layout = _need(release.layout_file, "run `relsign policy compile` and `policy sign`")
     envelope = _need(release.statement_file, "run `relsign sign --as NAME`")
+    layout, strange = _clean(layout, LAYOUT_FILE, root.having("owner"), now)
+    envelope, stranger = _clean(envelope, STATEMENT_FILE, root.having("signer"), now)
     payload = parse_envelope(envelope, STATEMENT_FILE).payload
     statement = parse_statement(payload, STATEMENT_FILE)
     folders, unread = _read_folders(release)
@@ -89,8 +94,30 @@ def collect_candidate(release: ReleaseFolder, root: TrustedRoot, now: datetime) 
             for name, digest in statement.digests().items()
         },
         digests=statement.digests(),
-        notes=unread + ignored,
+        notes=strange + stranger + unread + ignored,
     )
+
+
+def _clean(
+    data: bytes, name: str, parties: tuple[Party, ...], now: datetime
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return an envelope with only the signatures of `parties` that hold, and what went.
+
+    One without any is left as it is: the gate refuses it and says what is wrong.
+    """
+    envelope = parse_envelope(data, name)
+    kept = tuple(
+        signature
+        for signature in envelope.signatures
+        if verify_envelope(
+            msgspec.structs.replace(envelope, signatures=(signature,)), parties, now
+        ).valid
+    )
+    gone = len(envelope.signatures) - len(kept)
+    if not kept or not gone:
+        return data, ()
+    cleaned = msgspec.structs.replace(envelope, signatures=kept)
+    return cleaned.to_bytes(), (f"{name}: left out: {gone} signatures that do not hold",)
 
 
 def _read_folders(release: ReleaseFolder) -> tuple[dict[str, dict[str, bytes]], tuple[str, ...]]:

@@ -10,29 +10,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from relsign.build.hasher import hash_tree
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, NotEnoughError, VerificationError
-from relsign.formats.bundle import (
-    LAYOUT_FILE,
-    MAX_BUNDLE_BYTES,
-    STATEMENT_FILE,
-    bundle_file_name,
-    parse_bundle,
-)
-from relsign.formats.envelope import Envelope, parse_envelope
-from relsign.formats.layout import parse_layout
+from relsign.formats.bundle import MAX_BUNDLE_BYTES, bundle_file_name, parse_bundle
 from relsign.formats.manifest import encode_manifest
-from relsign.formats.statement import parse_statement
+from relsign.publish.forward import require_newer, require_nothing_lost
 from relsign.publish.places import DISSENT, EVIDENCE, published_places
 from relsign.publish.release import Candidate
+from relsign.publish.signatures import STOCK
 from relsign.system.files import read_bounded
+from relsign.verify.root import verify_root
 
 FOLDER = "a folder"
 LINK = "a link"
-STOCK = ("SHA256SUMS.asc", "SHA256SUMS.minisig")
 _CHANGED = "compare it with a copy you trust; somebody or something changed what was published"
 
 Tree = Mapping[str, str]
@@ -56,12 +50,12 @@ def read_tree(folder: Path) -> dict[str, str]:
     return files | links | dict.fromkeys(tree.folders, FOLDER)
 
 
-def find_changes(final: Path, staged: Path, candidate: Candidate) -> tuple[str, ...]:
+def find_changes(final: Path, staged: Path, candidate: Candidate, now: datetime) -> tuple[str, ...]:
     """Return the paths that a renewal of a published version changes; none if it is the same.
 
     (1) What never changes is the same in both; (2) the published folder is exactly
     what its own bundle says; (3) the evidence staged is no older than the one
-    published.  Raises VerificationError where one does not hold.
+    published and leaves none of it out.  Raises VerificationError where one does not hold.
     """
     there, here = read_tree(final), read_tree(staged)
     for name in sorted(n for n in here.keys() | there.keys() if _is_permanent(n, candidate)):
@@ -79,7 +73,9 @@ def find_changes(final: Path, staged: Path, candidate: Candidate) -> tuple[str, 
         return ()
     contents = _published_contents(final, candidate)
     _require_whole(final, there, contents, candidate)  # (2)
-    _require_newer(contents, candidate, final)  # (3)
+    root = verify_root(candidate.root, now)
+    require_newer(contents, candidate, root, final, now)  # (3)
+    require_nothing_lost(there, here, candidate, root, final, now)
     return tuple(sorted(n for n in here.keys() | there.keys() if there.get(n) != here.get(n)))
 
 
@@ -119,35 +115,3 @@ def _require_whole(
         elif name not in there:
             what = "missing from the published version"
         raise VerificationError(what, where=os.fspath(final / name), hint=_CHANGED)
-
-
-def _require_newer(contents: Mapping[str, bytes], candidate: Candidate, final: Path) -> None:
-    """Refuse evidence that says less than what is published: an old copy of the project's."""
-    for name in (LAYOUT_FILE, STATEMENT_FILE):
-        try:
-            old = parse_envelope(contents.get(name, b""), name)
-            new = parse_envelope(candidate.files[f"in-toto/{name}"], name)
-            lost = _is_older(name, old, new)
-        except InputError as error:
-            raise VerificationError(
-                f"published: {error.what}", where=os.fspath(final / "in-toto" / name), hint=_CHANGED
-            ) from error
-        if lost:
-            raise VerificationError(
-                "the published evidence is newer",
-                where=os.fspath(final / "in-toto" / name),
-                got=lost,
-                hint="run `relsign collect` on the folder of whoever published it",
-            )
-
-
-def _is_older(name: str, old: Envelope, new: Envelope) -> str:
-    """Say in what the new envelope falls behind the old one, or nothing."""
-    if old.payload == new.payload:
-        gone = {s.keyid for s in old.signatures} - {s.keyid for s in new.signatures}
-        return f"without the signature of key {min(gone)[:8]}" if gone else ""
-    if name == LAYOUT_FILE:
-        before, after = (parse_layout(e.payload, name).expires for e in (old, new))
-    else:
-        before, after = (parse_statement(e.payload, name).predicate.released_at for e in (old, new))
-    return f"{after.isoformat()}, before {before.isoformat()}" if after < before else ""

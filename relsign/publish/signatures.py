@@ -24,6 +24,7 @@ from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
 
 MAX_SIGNATURE_BYTES = 1 << 20
+STOCK = ("SHA256SUMS.asc", "SHA256SUMS.minisig")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,23 @@ def _first_good(
         else:
             return signature
     raise reason or InputError("no signature in it", where=f"signatures/{name}")
+
+
+def made_by_a_signer(
+    name: str, data: bytes, signers: tuple[Party, ...], manifest: bytes, now: datetime
+) -> bool:
+    """Say whether one of `signers` made a published stock signature file."""
+    for party in signers:
+        try:
+            if isinstance(party.key, OpenPGPPublic) and name.endswith(".asc"):
+                _first_good(party.key, data, name, manifest, now)
+                return True
+            if not isinstance(party.key, OpenPGPPublic) and name.endswith(".minisig"):
+                verify_file(party.key.raw, data, hashlib.blake2b(manifest).digest(), name)
+                return True
+        except (InputError, VerificationError):
+            continue
+    return False
 
 
 def public_key_files(parties: tuple[Party, ...]) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ STOCK = Path(sys.executable).with_name("in-toto-verify")
 
 @pytest.fixture
 def recorded(project: Project) -> Project:
-    """A release whose third builder got other bytes, under a policy that records it."""
+    """Return a release whose third builder got other bytes, and that goes on record."""
     policy = project.workspace.policy_file
     policy.write_text(policy.read_text().replace('"refuse"', '"record"'))
     assert project.run("policy", "compile") == 0

@@ -11,7 +11,7 @@ import pytest
 
 from relsign.crypto.keys import OpenPGPPublic
 from relsign.crypto.openpgp import split_signatures
-from relsign.formats.bundle import MAX_BUNDLE_BYTES
+from relsign.formats.bundle import MAX_BUNDLE_BYTES, parse_bundle
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, pae, parse_envelope
 from relsign.formats.link import parse_link
 from relsign.publish.release import Candidate, collect_candidate

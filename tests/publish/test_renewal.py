@@ -10,8 +10,8 @@ import pytest
 
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import HostError
-from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
-from relsign.formats.envelope import parse_envelope
+from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE, make_bundle, parse_bundle
+from relsign.formats.envelope import Signature, parse_envelope
 from relsign.system.files import exchange_folders
 from tests.projects import Project
 from tests.verify.releases import NAME
@@ -91,6 +91,85 @@ def test_a_renewed_layout_needs_a_new_statement(published: Project, capsys: Capt
     for name in (NAME, "SHA256SUMS", "linux.fingerprint.json"):
         assert after[name] == before[name]
     assert published.verify(published.published / NAME) == 0
+
+
+def without(project: Project, name: str) -> None:
+    roster = project.workspace.roster_file
+    blocks = roster.read_text().split("[[member]]")
+    roster.write_text("[[member]]".join(b for b in blocks if f'name = "{name}"' not in b))
+    assert project.run("policy", "compile") == 0
+
+
+def test_a_signer_whose_key_was_stolen_can_leave(published: Project, capsys: Capture) -> None:
+    assert published.run_signing("sign", "--as", "sara", "--yes") == 0
+    assert published.publish() == 0
+    without(published, "sam")
+    capsys.readouterr()
+    assert published.publish() == 0, capsys.readouterr().err
+    assert signatures(published.published / "in-toto" / STATEMENT_FILE) == 2
+    assert published.verify(published.published / NAME) == 0
+
+
+@pytest.mark.parametrize("name", [LAYOUT_FILE, STATEMENT_FILE])
+def test_a_junk_signature_is_not_published(project: Project, name: str, capsys: Capture) -> None:
+    path = project.signed().release.folder / name
+    good = path.read_bytes()
+    junk = Signature(keyid="ab" * 32, sig=bytes(64))
+    path.write_bytes(parse_envelope(good, name).with_signatures((junk,)).to_bytes())
+    capsys.readouterr()
+    assert project.publish() == 0
+    assert f"{name}: left out: 1 signatures that do not hold" in capsys.readouterr().err
+    assert signatures(project.published / "in-toto" / name) == 2
+
+
+def test_published_junk_blocks_no_renewal(published: Project, capsys: Capture) -> None:
+    """An earlier publisher may have let a signature through that nobody made."""
+    path = published.published / BUNDLE
+    contents = parse_bundle(path.read_bytes(), BUNDLE).contents(BUNDLE)
+    junk = Signature(keyid="ab" * 32, sig=bytes(64))
+    envelope = parse_envelope(contents[STATEMENT_FILE], STATEMENT_FILE)
+    contents[STATEMENT_FILE] = envelope.with_signatures((junk,)).to_bytes()
+    (published.published / "in-toto" / STATEMENT_FILE).write_bytes(contents[STATEMENT_FILE])
+    path.write_bytes(make_bundle("demo", "1.0", contents).to_bytes())
+    capsys.readouterr()
+    assert published.publish() == 0
+    assert "RENEWED" in capsys.readouterr().err
+    assert signatures(published.published / "in-toto" / STATEMENT_FILE) == 2
+
+
+@pytest.mark.parametrize("pattern", ["build.*.link", "source.*.link", "*.intoto.jsonl"])
+def test_a_renewal_drops_no_builder(project: Project, pattern: str, capsys: Capture) -> None:
+    project.build("builder-c")
+    assert project.signed().publish() == 0
+    before = tree(project.published)
+    for path in project.release.build_of("builder-c").glob(pattern):
+        path.unlink()
+    capsys.readouterr()
+    assert project.publish() == 1
+    said = capsys.readouterr().err
+    assert "the published evidence says more" in said
+    assert "relsign collect" in said
+    assert tree(project.published) == before
+
+
+def test_a_renewal_drops_no_stock_signature(published: Project, capsys: Capture) -> None:
+    for path in published.release.signatures.glob("*.minisig"):
+        path.unlink()
+    capsys.readouterr()
+    assert published.publish() == 1
+    said = capsys.readouterr().err
+    assert "the published evidence says more" in said
+    assert "SHA256SUMS.minisig" in said
+
+
+def test_a_signature_of_who_left_may_go(published: Project) -> None:
+    assert published.run_signing("sign", "--as", "sara", "--yes") == 0
+    assert published.publish() == 0
+    without(published, "sam")
+    for path in published.release.signatures.glob("*.minisig"):
+        path.unlink()
+    assert published.publish() == 0
+    assert not (published.published / "SHA256SUMS.minisig").exists()
 
 
 def extra(folder: Path) -> None:

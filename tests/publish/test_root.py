@@ -6,16 +6,18 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.words import digest_words
 from relsign.errors import HostError
-from relsign.formats.bundle import STATEMENT_FILE
+from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE, make_bundle, parse_bundle
 from relsign.formats.envelope import parse_envelope
+from relsign.formats.layout import parse_layout
 from relsign.formats.root import parse_root
 from relsign.publish.standing import judge_published, require_all_stand
 from relsign.publish.targets.directory import publish_root
@@ -251,3 +253,16 @@ def test_stray_files_among_the_keys_go(published: Project) -> None:
     (published.site / "demo" / "keys" / ".olga.pem.0123.tmp").write_bytes(b"half")
     assert published.publish() == 0
     assert keys(published) == before
+
+
+def test_a_layout_that_ends_with_the_first_second_there_is(published: Project) -> None:
+    path = published.published / "demo-1.0.relsign"
+    contents = parse_bundle(path.read_bytes(), path.name).contents(path.name)
+    envelope = parse_envelope(contents[LAYOUT_FILE], LAYOUT_FILE)
+    layout = parse_layout(envelope.payload, LAYOUT_FILE)
+    layout = msgspec.structs.replace(layout, expires=datetime(1, 1, 1, tzinfo=UTC))
+    hostile = msgspec.structs.replace(envelope, payload=layout.to_bytes())
+    contents[LAYOUT_FILE] = hostile.to_bytes()
+    path.write_bytes(make_bundle("demo", "1.0", contents).to_bytes())
+    standing = judge_published(published.published, published.root_file.read_bytes(), now_utc())
+    assert "at step 4, layout" in standing.problem

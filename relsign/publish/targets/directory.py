@@ -151,7 +151,7 @@ def _put_release(
     if not final.exists():
         staged.rename(final)
         return Word.PUBLISHED, ()
-    renewed = find_changes(final, staged, candidate)
+    renewed = find_changes(final, staged, candidate, now)
     if renewed:
         exchange_folders(staged, final)
         return Word.RENEWED, renewed
