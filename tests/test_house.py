@@ -34,8 +34,6 @@ FORBIDDEN = {
     "another container registry": "quay" + ".io",
     "crates": "crates" + ".io",
     "Go modules": "proxy." + "golang",
-    "somebody's scratch folder": "tmp/" + "scratch",
-    "somebody's work folder": "/work/" + "main",
 }
 
 
