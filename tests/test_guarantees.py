@@ -15,13 +15,11 @@ from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
 from relsign.formats.bundle import make_bundle, parse_bundle
 from relsign.formats.fingerprint import parse_fingerprint
-from relsign.formats.link import link_file_name
 from relsign.formats.policy import Revocation
 from relsign.verify.verdict import Word
 from tests.projects import Project, make_project, run_program
 from tests.verify.releases import (
     NAME,
-    NOW,
     Release,
     link_files,
     make_fingerprint,
@@ -200,12 +198,11 @@ def test_promise_4_a_sublayout_with_a_command_is_never_run(tmp_path: Path) -> No
     witness = tmp_path / "ran"
     layout = Release().compiled_layout().to_bytes()
     evil = layout.replace(b'"run":["true"]', f'"run":["touch","{witness}"]'.encode())
+    assert evil != layout
     name = next(n for n in link_files(EVIL, "builder-a") if n.startswith("build"))
     release = Release(change_files=lambda files: {**files, name: sealed(evil, ["builder-a"])})
     assert release.decide().verdict.word is Word.NOT_ENOUGH
     assert not witness.exists()
-    assert link_file_name("build", "0" * 64).startswith("build.")
-    assert NOW.tzinfo is not None
 
 
 # 5. Stock tools agree.

@@ -22,7 +22,7 @@ from relsign.build.image import ensure_image
 from relsign.build.profile import Profile
 from relsign.build.run import BuildEvent, BuildRequest, run_build
 from relsign.build.store import Store
-from relsign.build.unpack import Placement, write_file_tar, write_source_tar
+from relsign.build.unpack import Placement, source_tar, write_file_tar
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, VerificationError
 from relsign.formats.fingerprint import (
@@ -141,12 +141,12 @@ def check_lock_is_current(workspace: Workspace, builder: str, lock: BuilderLock)
 def _source_stream(store: Store, source: Source, index: int) -> Iterator[BinaryIO]:
     path = store.path(source.sha256)
     where = f"relsign.toml: source[{index}]"
+    if source.unpack:
+        with source_tar(path, Placement(source.name, source.strip), where=where) as stream:
+            yield stream
+        return
     with tempfile.TemporaryFile() as stream:
-        if source.unpack:
-            placement = Placement(source.name, source.strip)
-            write_source_tar(path, stream, placement, where=where)
-        else:
-            write_file_tar(path, stream, f"{source.name}/{source.file}", mtime=0)
+        write_file_tar(path, stream, f"{source.name}/{source.file}", mtime=0)
         stream.seek(0)
         yield stream
 
