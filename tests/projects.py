@@ -123,6 +123,11 @@ class Project:
             assert self.run_signing("sign", "--as", name, "--yes") == 0
         return self
 
+    def sign_root(self, *owners: str) -> None:
+        """Let owners sign the root in the making."""
+        for name in owners or ("olga", "oona"):
+            assert self.run_signing("root", "sign", "--as", name) == 0
+
     def publish(self) -> int:
         """Run `relsign publish`."""
         return self.run("publish", "--to", str(self.site))
@@ -163,6 +168,7 @@ def make_project(folder: Path, keys: Path, site: Path) -> Project:
     cards = [str(KeyStore(keys).card_file(person[0])) for person in PEOPLE]
     assert project.run("key", "add", *cards) == 0
     assert project.run("policy", "compile") == 0
+    project.sign_root()
     return project
 
 

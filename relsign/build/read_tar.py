@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from relsign.build.members import MAX_MTIME, Kind, Member, clean_name, refuse
+from relsign.build.members import MAX_MTIME, Kind, Member, clean_name, refuse, shown
 from relsign.errors import InputError
 from relsign.system.fetch import Sink
 
@@ -76,7 +76,7 @@ class TarReader:
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         except (tarfile.HeaderError, ValueError, OverflowError) as error:
-            raise InputError("archive refused: damaged header", got=str(error)[:80]) from error
+            raise InputError("archive refused: damaged header", got=shown(str(error))) from error
         if header.size < 0:
             raise refuse("negative size", header.name)
         return header

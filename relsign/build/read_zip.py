@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from relsign.build.members import MAX_NAME_BYTES, Kind, Limits, Member, clean_name, refuse
+from relsign.build.members import MAX_NAME_BYTES, Kind, Limits, Member, clean_name, refuse, shown
 from relsign.errors import InputError
 from relsign.system.fetch import Sink
 
@@ -51,18 +51,20 @@ class ZipReader:
                         raise refuse(f"more than {allowed} bytes", entry.filename)
                     yield self._member(archive, entry)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise InputError("archive refused: damaged zip file", got=str(error)[:120]) from error
+            raise InputError("archive refused: damaged zip file", got=shown(str(error))) from error
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             # The directory pointed in front of the file's start.
             raise InputError("archive refused: damaged zip file", got="bad offset") from error
         except (struct.error, ValueError, RuntimeError) as error:
-            raise InputError("archive refused: damaged zip file", got=str(error)[:120]) from error
+            raise InputError("archive refused: damaged zip file", got=shown(str(error))) from error
 
     def _member(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Member:
         if entry.orig_filename != entry.filename:
             raise refuse("name with a NUL byte", entry.orig_filename)
+        if not entry.filename:
+            raise refuse("entry without a name", "")
         kind = _kind(entry)
         name = clean_name(entry.filename, kind)
         if entry.flag_bits & ENCRYPTED or entry.compress_type not in METHODS:

@@ -23,7 +23,7 @@ def collect(folder: Path, workspace: Workspace) -> int:
     does not verify against this project's roster is named and left behind.
     """
     from relsign.sign.exchange import collect_release
-    from relsign.sign.policy import current_root
+    from relsign.sign.root import current_root
 
     now = now_utc()
     mine = workspace.release()

@@ -1,7 +1,8 @@
 """The program `relsign`: which command, and what an error looks like.
 
 Commands are loaded when they are called, so that `relsign verify` starts fast and
-loads no engine, no gpg and no reference verifier.
+loads no engine, no gpg and no reference verifier; the plainest calls load no click
+either (`relsign.cli.fast`).
 """
 
 from __future__ import annotations
@@ -10,11 +11,8 @@ import errno
 import io
 import os
 import sys
-from importlib import import_module
 
-import click
-
-from relsign import __version__
+from relsign.cli.fast import answer_quickly
 from relsign.cli.talk import talk
 from relsign.errors import HostError, RelsignError
 
@@ -26,6 +24,7 @@ COMMANDS = {
     "build": "relsign.cli.build:build",
     "collect": "relsign.cli.collect:collect",
     "status": "relsign.cli.status:status",
+    "root": "relsign.cli.root:root",
     "policy": "relsign.cli.policy:policy",
     "sign": "relsign.cli.sign:sign",
     "publish": "relsign.cli.publish:publish",
@@ -36,37 +35,6 @@ COMMANDS = {
 
 INTERRUPTED = 130
 INTERNAL = 5
-
-
-class Commands(click.Group):
-    """A group whose commands are imported when they are named."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of a release's life."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command, or None if there is none of that name."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "--version", message="relsign %(version)s")
-def main() -> None:
-    """Build software that strangers can rebuild, sign it together, verify it anywhere.
-
-    A release travels one way: lock, fetch, build, policy, sign, publish.  People who
-    download it need only `relsign verify`.
-
-    Exit codes: 0 verified or done, 1 refused, 2 usage or bad input, 3 not enough
-    evidence yet, 4 no trust root pinned, 5 this machine (engine, disk, network).
-    """
 
 
 def run() -> None:
@@ -84,15 +52,16 @@ def execute(arguments: list[str]) -> int:
             # A name the terminal's encoding lacks is shown escaped; it must not end a command.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(arguments)
+        code = answer_quickly(arguments)
+        if code is None:
+            from relsign.cli.commands import run_command
+
+            code = run_command(arguments)
         sys.stdout.flush()
     except RelsignError as error:
         show_error(error)
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         talk("interrupted; run the same command again to go on")
         return INTERRUPTED
     except OSError as error:
@@ -102,16 +71,6 @@ def execute(arguments: list[str]) -> int:
         talk("hint: this is a bug in relsign; nothing is verified. Please report it")
         return INTERNAL
     return code
-
-
-def _run(arguments: list[str]) -> int:
-    # Not click's own `main`: it ends a command whose reader went away with 1, our REFUSED.
-    try:
-        with main.make_context("relsign", arguments) as context:
-            result = main.invoke(context)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    return result if isinstance(result, int) else 0
 
 
 def _machine_failed(error: OSError) -> int:

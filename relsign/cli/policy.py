@@ -43,17 +43,12 @@ def compile_(workspace: Workspace, *, renew: bool) -> None:
     layout that changes has to be signed again.
     """
     from relsign.build.profile import DEFAULT_PROFILE
-    from relsign.crypto.digest import sha256_hex
-    from relsign.crypto.words import digest_words
+    from relsign.cli.root import show_staged
     from relsign.sign.policy import compile_policy
 
     compiled = compile_policy(workspace, DEFAULT_PROFILE, now_utc(), renew=renew)
-    root_file = workspace.root_file
-    layout_file = workspace.release().layout_file
-    digest = sha256_hex(compiled.root.to_bytes())
-    talk(f"{compiled.root_change:<10} {show_path(root_file)}  (version {compiled.root.version})")
-    talk(f"{compiled.layout_change:<10} {show_path(layout_file)}")
-    talk(f"root words {digest_words(digest)}")
+    show_staged(workspace, compiled.root)
+    talk(f"{compiled.layout_change:<10} {show_path(workspace.release().layout_file)}")
     if compiled.dropped:
         talk(f"{', '.join(compiled.dropped)} must sign again: the layout they signed is replaced")
     talk("Next: owners run `relsign policy sign --as NAME`")
@@ -74,8 +69,9 @@ def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) ->
     from relsign.build.profile import DEFAULT_PROFILE
     from relsign.sign.keystore import KeyStore
     from relsign.sign.passphrase import read_passphrase
-    from relsign.sign.policy import current_layout, current_root
+    from relsign.sign.policy import current_layout
     from relsign.sign.release import party_named, sign_layout
+    from relsign.sign.root import current_root
 
     now = now_utc()
     root = current_root(workspace, now)
@@ -111,5 +107,5 @@ def show_layout(layout: Layout, root: TrustedRoot) -> None:
     talk(
         f"  its thresholds: {thresholds.owners} owners, {thresholds.signers} signers, "
         f"{thresholds.builders} builders of {thresholds.organisations} organisations; "
-        f"dissent: {root.root.dissent}"
+        f"dissent: {root.root.policy.dissent}"
     )

@@ -12,15 +12,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relsign.cli.options import PATH, project_option, show_path
+from relsign.cli.options import (
+    PATH,
+    keys_option,
+    passphrase_option,
+    project_option,
+    show_path,
+)
 from relsign.cli.show import short_digest
 from relsign.cli.talk import talk
+from relsign.errors import InputError
 from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from relsign.publish.announce import Announcer, Public
     from relsign.publish.release import Candidate
     from relsign.publish.targets.directory import Published, RootPublished
+    from relsign.verify.root import TrustedRoot
 
 MAX_SHOWN = 20
 
@@ -28,42 +39,97 @@ MAX_SHOWN = 20
 @click.command(short_help="Pass the gate and publish, whole or not at all.")
 @click.option("--to", "directory", type=PATH, required=True, metavar="DIR",
               help="Folder that a web server serves.")  # fmt: skip
+@click.option("--as", "name", metavar="NAME",
+              help="Your publisher key's name, where the root names publishers.")  # fmt: skip
+@click.option("--refresh", is_flag=True, help="Only sign the listing's timestamp anew.")
 @click.option(
     "--root-only", is_flag=True, help="Publish a new root.json alone, as after a revocation."
 )
 @project_option
-def publish(directory: Path, workspace: Workspace, *, root_only: bool) -> None:
+@keys_option
+@passphrase_option
+def publish(
+    directory: Path, name: str | None, workspace: Workspace, keys: Path, descriptor: int | None,
+    *, root_only: bool, refresh: bool,
+) -> None:  # fmt: skip
     """Publish this release to DIR/PROJECT/VERSION, if a stranger would verify it.
 
     Files are written beside, read again and verified from outside; the reference
     in-toto verifier must agree; then one rename makes the release visible. The
     files of a published version never change; its evidence can be renewed.
+
+    Where the root names publishers, one of them signs the listing of what is
+    published, which `relsign get` reads, and signs it again with --refresh before
+    its timestamp expires.
     """
+    from relsign.publish.announce import Public
     from relsign.publish.gate import pass_gate
     from relsign.publish.release import collect_candidate
     from relsign.publish.signatures import add_stock_signatures, public_key_files
-    from relsign.publish.targets.directory import publish_root, publish_to_directory
-    from relsign.sign.policy import current_root
+    from relsign.publish.targets.directory import publish_to_directory
+    from relsign.sign.root import current_root, earlier_roots
 
     now, directory = now_utc(), directory.absolute()
-    root = current_root(workspace, now)
-    keys = public_key_files(root.parties)
+    root, earlier = current_root(workspace, now), earlier_roots(workspace)
+    announcer = _announcer(root, name, keys, descriptor)
+    public = Public(public_key_files(root.parties), announcer)
     with _stoppable():
-        if root_only:
-            done = publish_root(directory, root.root.to_bytes(), keys, now)
-            _show_root(done)
-            word = "PUBLISHED" if done.change else "ALREADY PUBLISHED"
-            talk(f"{word}  {show_path(directory / root.root.project)}/root.json")
+        if root_only or refresh:
+            _publish_beside(directory, (*earlier, root.data), public, now, refresh=refresh)
             return
         release = workspace.release()
         candidate = add_stock_signatures(
-            collect_candidate(release, root, now), release, root.having("signer"), now
+            collect_candidate(release, root, earlier, now), release, root.having("signer"), now
         )
         for note in candidate.notes[:MAX_SHOWN]:
             talk(f"note: {note}")
         judge = partial(pass_gate, candidate, now=now)
-        published = publish_to_directory(directory, candidate, keys, judge, now)
+        published = publish_to_directory(directory, candidate, public, judge, now)
     _show_release(candidate, published)
+
+
+def _announcer(
+    root: TrustedRoot, name: str | None, keys: Path, descriptor: int | None
+) -> Announcer | None:
+    """Return who signs the listing; None where the root names no publisher."""
+    from relsign.publish.announce import Announcer
+    from relsign.publish.index import Publisher
+    from relsign.sign.keystore import KeyStore
+    from relsign.sign.passphrase import read_passphrase
+    from relsign.sign.release import party_named
+
+    publishers = ", ".join(party.name for party in root.having("publisher"))
+    if name is None:
+        if publishers:
+            raise InputError(
+                "the root names publishers, and none of them signs",
+                expected=f"--as with one of {publishers}",
+                hint="a publisher signs the listing that says which release is the newest",
+            )
+        return None
+    party = party_named(root, name, "publisher")
+    passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
+    signer = KeyStore(keys).open_as(party, passphrase)
+    return Announcer(root, Publisher(party, signer.sign))
+
+
+def _publish_beside(
+    directory: Path, roots: tuple[bytes, ...], public: Public, now: datetime, *, refresh: bool
+) -> None:
+    """Publish the root alone, or let the publisher say again what is published."""
+    from relsign.formats.root import parse_root
+    from relsign.publish.targets.directory import publish_root, refresh_listing
+
+    if refresh:
+        if public.announcer is None:
+            raise InputError("--refresh needs a publisher", hint="name your key with --as")
+        folder = refresh_listing(directory, public.announcer, now)
+        talk(f"REFRESHED  {show_path(folder)}/timestamp.json")
+        return
+    done = publish_root(directory, roots, public, now)
+    _show_root(done)
+    word = "PUBLISHED" if done.change else "ALREADY PUBLISHED"
+    talk(f"{word}  {show_path(directory / parse_root(roots[-1]).signed.project)}/root.json")
 
 
 @contextlib.contextmanager

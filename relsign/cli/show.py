@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-
-import click
+from collections.abc import Mapping
 
 from relsign.cli.talk import say
 from relsign.verify.verdict import Outcome, Row, Verdict, Word
@@ -22,6 +21,8 @@ NEXT = {
     Word.NOT_ENOUGH: "Wait for what is missing; do not use it yet.",
 }
 MAX_LINE = 400
+MAX_NAMES = 5
+"""File names on the verdict's first line."""
 
 
 def short_digest(digest: str) -> str:
@@ -47,7 +48,7 @@ def show_verdict(name: str, verdict: Verdict, *, verbose: bool) -> None:
         if verbose or not quiet:
             _show_row(row, verbose=verbose)
     if NEXT[verdict.word]:
-        click.echo(NEXT[verdict.word])
+        say(NEXT[verdict.word])
 
 
 def _show_row(row: Row, *, verbose: bool) -> None:
@@ -61,12 +62,13 @@ def _show_row(row: Row, *, verbose: bool) -> None:
             say(f"      {line}")
 
 
-def verdict_json(name: str, verdict: Verdict) -> str:
+def verdict_json(digests: Mapping[str, str], verdict: Verdict, level: str) -> str:
     """Return the verdict as JSON; schema in docs/reference/verify-json.md."""
     return json.dumps(
         {
             "schema": "relsign/verdict/1",
-            "file": name,
+            "level": level,
+            "files": [{"name": name, "sha256": digest} for name, digest in digests.items()],
             "verdict": verdict.word.value,
             "exit_code": verdict.word.exit_code,
             "rows": [

@@ -52,7 +52,7 @@ def sign(
     from relsign.formats.fingerprint import ProfileDigest
     from relsign.sign.keystore import KeyStore
     from relsign.sign.passphrase import read_passphrase
-    from relsign.sign.policy import current_root
+    from relsign.sign.root import current_root
     from relsign.sign.release import (
         party_named,
         prepare_request,

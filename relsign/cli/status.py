@@ -30,7 +30,7 @@ def status(workspace: Workspace, *, as_json: bool) -> int:
     Exit code 0 when the release can be published, 1 when builders contradict each
     other, 3 when evidence is still missing.
     """
-    from relsign.sign.policy import current_root
+    from relsign.sign.root import current_root
     from relsign.sign.status import release_status
 
     now = now_utc()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import click
+import sys
 
 
 def talk(text: str) -> None:
     """Print one line for people."""
-    click.echo(printable(text), err=True)
+    sys.stderr.write(f"{printable(text)}\n")
+    sys.stderr.flush()
 
 
 def say(text: str) -> None:
     """Print one line of data, on stdout."""
-    click.echo(printable(text))
+    sys.stdout.write(f"{printable(text)}\n")
+    # Two streams into one file keep their order, and a full disk is seen at once.
+    sys.stdout.flush()
 
 
 def printable(text: str) -> str:
@@ -21,6 +24,8 @@ def printable(text: str) -> str:
     Control characters, line ends among them, format characters (right-to-left marks)
     and undecodable ones become escapes: nobody's file name makes a line of its own.
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 

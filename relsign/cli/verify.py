@@ -7,36 +7,64 @@ from pathlib import Path
 import click
 
 from relsign.cli.options import EXISTING, PATH, json_option
-from relsign.cli.show import show_verdict, verdict_json
-from relsign.crypto.digest import sha256_hex
-from relsign.crypto.words import digest_words
-from relsign.publish.outside import find_bundle, read_root, verify_files
-from relsign.system.clock import now_utc
+from relsign.cli.own_files import own_policy_option, trust_option
+from relsign.cli.verdict import Asked, run_verify
+from relsign.errors import InputError
 
 
 @click.command(short_help="Check a downloaded file: VERIFIED, REFUSED or NOT ENOUGH.")
-@click.argument("file", type=EXISTING)
-@click.option("--root", "root", type=PATH, metavar="ROOT.json", help="The trust root you pinned.")
+@click.argument("files", nargs=-1, type=EXISTING, metavar="[FILE]...")
+@click.option("--root", "root", type=PATH, metavar="ROOT.json",
+              help="A trust root you compared yourself; nothing is remembered.")  # fmt: skip
 @click.option(
     "--bundle", "bundle", type=EXISTING, metavar="FILE.relsign",
     help="The release's evidence.  [default: the one beside FILE]",
 )  # fmt: skip
+@click.option("--pin", metavar="NAME", help="Which pinned root, where several are the project's.")
+@click.option("--release", "wanted", metavar="VERSION",
+              help="The version you want, even if you have seen a newer one.")  # fmt: skip
+@click.option(
+    "--level", type=click.Choice(["basic", "standard", "paranoid"]),
+    help="How much to ask.  [default: standard]",
+)  # fmt: skip
+@click.option("--rebuilt", type=EXISTING, metavar="FOLDER",
+              help="Your own rebuild of it, as `relsign build` left it.")  # fmt: skip
+@own_policy_option
+@trust_option
+@click.option("--explain", is_flag=True, help="Show how to check each row with stock tools.")
 @json_option
 @click.option("-v", "--verbose", is_flag=True, help="Show every step and the evidence behind it.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code says it all.")
+@click.option("--sha256sums", "sums", type=EXISTING, metavar="DIR",
+              help="Verify a tree RELEASE/BUILDER/NAME.SHA256SUMS(.asc) instead.")  # fmt: skip
+@click.option("--keys", "keys", type=EXISTING, metavar="DIR",
+              help="Builders' OpenPGP keys, for --sha256sums.")  # fmt: skip
+@click.option("--csv", "as_csv", is_flag=True, help="Print the report of --sha256sums as CSV.")
 def verify(
-    file: Path,
+    files: tuple[Path, ...],
     root: Path | None,
     bundle: Path | None,
+    pin: str | None,
+    wanted: str | None,
+    level: str | None,
+    rebuilt: Path | None,
+    own_policy: Path | None,
+    trust: Path,
+    sums: Path | None,
+    keys: Path | None,
     *,
+    explain: bool,
     as_json: bool,
     verbose: bool,
     quiet: bool,
+    as_csv: bool,
 ) -> int:
-    """Check that FILE is the release its project's people built and signed.
+    """Check that each FILE is the release its project's people built and signed.
 
-    Works offline, runs nothing, writes nothing.  FILE must keep the name it was
-    published under; its bundle, PROJECT-VERSION.relsign, is found beside it.
+    Works offline and runs nothing. FILE must keep the name it was published under;
+    its bundle, PROJECT-VERSION.relsign, is found beside it. The root is the one you
+    pinned with `relsign trust add`; what was verified is remembered there, so that
+    nobody can pass off an older release as the newest.
 
     \b
     Exit codes
@@ -44,15 +72,40 @@ def verify(
       1 REFUSED      4 no trust root pinned    2 usage
 
     \b
-    Example
-      relsign verify --root root.json gzip-1.12-linux-amd64.tar.gz
+    Examples
+      relsign verify gzip-1.12-linux-amd64.tar.gz
+      relsign verify --root root.json --level paranoid --rebuilt FOLDER FILE
+      relsign verify --sha256sums guix.sigs --keys builder-keys --policy sums.toml
     """
-    pinned = read_root(root)
-    decision = verify_files(pinned, [file], bundle or find_bundle(file), now_utc())
-    if as_json:
-        click.echo(verdict_json(file.name, decision.verdict))
-    elif not quiet:
-        show_verdict(ascii(file.name)[1:-1], decision.verdict, verbose=verbose)
-        if verbose:
-            click.echo(f"  root words    {digest_words(sha256_hex(pinned))}")
-    return decision.verdict.word.exit_code
+    if sums is not None:
+        return _verify_sums(sums, keys, own_policy, files, as_csv=as_csv, as_json=as_json)
+    if keys is not None or as_csv:
+        raise click.UsageError("--keys and --csv are for --sha256sums")
+    if not files:
+        raise click.UsageError("Missing argument 'FILE...'.")
+    asked = Asked(
+        files=files, trust=trust, root=root, bundle=bundle, pin=pin, wanted=wanted,
+        level=level, rebuilt=rebuilt, own_policy=own_policy, explain=explain,
+        as_json=as_json, verbose=verbose, quiet=quiet,
+    )  # fmt: skip
+    return run_verify(asked)
+
+
+def _verify_sums(
+    sums: Path,
+    keys: Path | None,
+    policy: Path | None,
+    files: tuple[Path, ...],
+    *,
+    as_csv: bool,
+    as_json: bool,
+) -> int:
+    from relsign.cli.sums import verify_sums
+
+    if keys is None or policy is None:
+        raise InputError(
+            "--sha256sums needs --keys and --policy",
+            hint="the policy says whose keys count and how many: docs/reference/sums-policy.md",
+        )
+    form = "json" if as_json else "csv" if as_csv else "table"
+    return verify_sums(sums, keys, policy, files, form)

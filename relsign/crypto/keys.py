@@ -11,23 +11,24 @@ one role are what they seem.  Identity is the key's material, never its keyid.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.openpgp import Certificate, parse_certificate
 from relsign.errors import InputError
-from relsign.formats.canonical import encode_canonical
+from relsign.formats.canonical import Value
 from relsign.formats.envelope import decode_base64
 from relsign.formats.roster import Ed25519Key, Member, Role
+
+if TYPE_CHECKING:
+    from relsign.crypto.openpgp import Certificate
 
 _ED25519_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Ed25519Public:
+class Ed25519Public(Value, frozen=True):
     """A raw Ed25519 public key that is a canonical point of the prime-order group."""
 
     raw: bytes
@@ -36,13 +37,8 @@ class Ed25519Public:
     def keyid(self) -> str:
         """Keyid as securesystemslib derives it: SHA-256 of the canonical key value."""
         return sha256_hex(
-            encode_canonical(
-                {
-                    "keytype": "ed25519",
-                    "scheme": "ed25519",
-                    "keyval": {"public": self.raw.hex()},
-                }
-            )
+            b'{"keytype":"ed25519","keyval":{"public":"%b"},"scheme":"ed25519"}'
+            % self.raw.hex().encode()
         )
 
     @property
@@ -51,8 +47,7 @@ class Ed25519Public:
         return frozenset({self.raw})
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPGPPublic:
+class OpenPGPPublic(Value, frozen=True):
     """An OpenPGP certificate; its subkeys count as one with their primary."""
 
     certificate: Certificate
@@ -73,8 +68,7 @@ class OpenPGPPublic:
 PublicKey = Ed25519Public | OpenPGPPublic
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(Value, frozen=True):
     """A member of the roster whose key has been checked."""
 
     name: str
@@ -113,6 +107,9 @@ def parse_member(member: Member, where: str) -> Party:
     if isinstance(member.key, Ed25519Key):
         key = parse_ed25519(bytes.fromhex(member.key.public), f"{where}.key.public")
     else:
+        # Most roots have no OpenPGP key, and its library takes as long to load as all of ours.
+        from relsign.crypto.openpgp import parse_certificate  # noqa: PLC0415
+
         place = f"{where}.key.certificate"
         data = decode_base64(member.key.certificate, place)
         key = OpenPGPPublic(parse_certificate(data, place), data)

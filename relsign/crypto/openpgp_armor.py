@@ -15,6 +15,7 @@ import binascii
 import re
 
 from relsign.errors import InputError
+from relsign.formats.canonical import shorten
 
 MAX_ARMOR_BYTES = 2 << 20
 _COLUMNS = 64
@@ -106,6 +107,9 @@ def _decode_block(lines: list[str], where: str) -> bytes:
         raise InputError("armour is not canonical base64", where=where)
     if checksum is not None and checksum != _crc24(data):
         raise InputError(
-            "armour has a wrong checksum", where=where, expected=_crc24(data), got=checksum[:8]
+            "armour has a wrong checksum",
+            where=where,
+            expected=_crc24(data),
+            got=shorten(checksum, 16),
         )
     return data

@@ -6,15 +6,14 @@ for the party whose key verifies it over DSSE's PAE bytes, whatever its label.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 from relsign.crypto.keys import Ed25519Public, Party
-from relsign.crypto.openpgp import verify_detached
 from relsign.errors import InputError, VerificationError
+from relsign.formats.canonical import Value
 from relsign.formats.envelope import Envelope, Signature
 
 _ED25519_SIGNATURE_BYTES = 64
@@ -22,8 +21,7 @@ MAX_STRANGERS = 4
 """Signatures of an envelope that are tried with keys their label does not name."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureReport:
+class SignatureReport(Value, frozen=True):
     """Outcome of checking an envelope against known parties."""
 
     valid: tuple[Party, ...]
@@ -52,6 +50,9 @@ def verify_by(party: Party, signature: bytes, message: bytes, at: datetime) -> N
     if isinstance(party.key, Ed25519Public):
         verify_ed25519(party.key, signature, message)
     else:
+        # As in `relsign.crypto.keys`: loaded for the few roots that have such a key.
+        from relsign.crypto.openpgp import verify_detached  # noqa: PLC0415
+
         verify_detached(party.key.certificate, signature, message, at)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import inspect
 
 from relsign.errors import InputError
+from relsign.formats.shorten import shorten
 
 Part = str | int | None
 """One part of a path: a field, an index, or None for some entry of a table."""
@@ -45,12 +46,6 @@ _WORDS = {
 }
 
 
-def shorten(text: str, limit: int = 120) -> str:
-    """Return untrusted `text` escaped to printable ASCII and cut to `limit` characters."""
-    safe = text[: limit + 1].encode("unicode_escape").decode("ascii")
-    return safe if len(safe) <= limit else f"{safe[: limit - 3]}..."
-
-
 def explain(error: Exception, value: object, into: type, where: str) -> InputError:
     """Return msgspec's refusal to read `value` as `into`, with the path inside the document."""
     message = str(error)
@@ -60,6 +55,8 @@ def explain(error: Exception, value: object, into: type, where: str) -> InputErr
     path = _name_entries([*path, None] if of_key else path, value, into, message)
     got = show_value(path[-1] if of_key else _look(value, path))
     what, expected = _say(message[: place.start()] if place else message)
+    if what == BAD and not expected:
+        expected = " or ".join(_choices(into, path))
     if what == UNKNOWN:
         expected, got = "", expected
     elif what not in {BAD, MISTYPED}:
@@ -67,7 +64,7 @@ def explain(error: Exception, value: object, into: type, where: str) -> InputErr
     return InputError(
         BAD_NAME if of_key else what,
         where=show_place(where, path[:-1] if of_key else path),
-        expected=expected or " or ".join(_choices(into, path)),
+        expected=expected,
         got=got,
     )
 

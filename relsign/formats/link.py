@@ -3,7 +3,8 @@
 Written by each builder as ``STEP.<first 8 hex of keyid>.link``, a DSSE envelope
 around this payload (in-toto specification 1.0, section 4.4).  The payload's
 `environment` binds it to one project and version, so that a link cannot be
-replayed for another release; `name` binds it to its step.
+replayed for another release; `name` binds it to its step.  The `byproducts`, which
+no artifact rule reads, say what kind of machine did it and open its commitment.
 """
 
 from __future__ import annotations
@@ -14,10 +15,20 @@ import msgspec
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
-from relsign.formats.names import HexDigest, Name, RelativePath, Version
+from relsign.formats.names import HexDigest, Name, RelativePath, Version, refuse_repeats, shaped
 
 MAX_LINK_BYTES = 16 << 20
+MAX_HEARD = 256
+"""Commitments one link can name: as many as a trust root has members."""
 StepName = Literal["source", "build"]
+HostWord = Annotated[
+    str,
+    shaped(
+        "up to 64 of a-z 0-9 . _ -, the first a letter or digit",
+        r"[a-z0-9][a-z0-9._-]{0,63}",
+    ),
+]
+"""Lower case only: two spellings of one engine must not count as two."""
 
 
 class Sha256(Document, frozen=True, kw_only=True):
@@ -36,8 +47,35 @@ class ReleaseBinding(Document, frozen=True, kw_only=True):
     version: Version
 
 
-class NoByproducts(Document, frozen=True, kw_only=True):
-    """Logs stay on the builder's machine; a link carries none."""
+class Host(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """What kind of machine built: never its name, its user or a path on it."""
+
+    engine: HostWord
+    """The container engine: ``docker``, ``podman``."""
+    engine_version: Version | None = None
+    platform: HostWord
+    """The machine's architecture: ``x86_64``."""
+    environment: HostWord
+    """The machine's operating system: ``debian-12``."""
+
+
+class Byproducts(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """What a link says besides materials and products; logs stay on the builder's machine."""
+
+    host: Host | None = None
+    commitment_salt: HexDigest | None = None
+    """Opens the commitment its builder published before (docs/reference/link.md)."""
+    heard: Annotated[tuple[HexDigest, ...], Meta(max_length=MAX_HEARD)] | None = None
+    """Payload digests of the commitments its builder held when it showed this link."""
+
+    def __post_init__(self) -> None:
+        """Refuse half an opening, and a list with more than one form."""
+        if (self.commitment_salt is None) != (self.heard is None):
+            raise ValueError("commitment_salt and heard stand together or not at all")
+        heard = self.heard or ()
+        refuse_repeats("commitment", heard)
+        if list(heard) != sorted(heard):
+            raise ValueError("heard is not sorted")
 
 
 class Link(Document, frozen=True, kw_only=True):
@@ -48,8 +86,13 @@ class Link(Document, frozen=True, kw_only=True):
     command: tuple[str, ...]
     materials: Artifacts
     products: Artifacts
-    byproducts: NoByproducts = NoByproducts()
+    byproducts: Byproducts = Byproducts()
     environment: ReleaseBinding
+
+    def __post_init__(self) -> None:
+        """Refuse an opening where nothing was committed to."""
+        if self.name != "build" and self.byproducts.commitment_salt is not None:
+            raise ValueError("commitment_salt stands in a link of another step than build")
 
     def to_bytes(self) -> bytes:
         """Return the payload to be signed."""

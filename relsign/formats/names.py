@@ -84,8 +84,15 @@ Base64 = Annotated[str, shaped("base64", r"[A-Za-z0-9+/]*={0,2}")]
 MAX_ARTIFACTS = 50_000
 """Files in one release."""
 
-RESERVED_NAMES = ("SHA256SUMS", "in-toto", "root.json", "release.layout")
-RESERVED_ENDINGS = (".relsign", ".fingerprint.json", ".link", ".intoto.jsonl")
+RESERVED_NAMES = ("SHA256SUMS", "in-toto", "root.json", "release.layout", "release.tlog-proof")
+RESERVED_ENDINGS = (
+    ".relsign",
+    ".fingerprint.json",
+    ".link",
+    ".commitment",
+    ".intoto.jsonl",
+    ".root.json",
+)
 
 
 def is_reserved(name: str) -> bool:

@@ -19,11 +19,14 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_toml
-from relsign.formats.names import HexDigest, Text, Version
+from relsign.formats.log import LogPolicy
+from relsign.formats.names import HexDigest, Name, Text, Version, refuse_repeats, shaped
 
 Threshold = Annotated[int, Meta(ge=1, le=64)]
 Days = Annotated[int, Meta(ge=1, le=3660)]
 Dissent = Literal["refuse", "record"]
+MAX_REVOKED = 1000
+MAX_VOUCHED = 1000
 
 
 class Thresholds(Document, frozen=True, kw_only=True):
@@ -40,13 +43,60 @@ class Thresholds(Document, frozen=True, kw_only=True):
             raise ValueError("organisations is larger than builders")
 
 
-class Revocation(Document, frozen=True, kw_only=True):
-    """A release the owners took back: one statement, or a version for good."""
+class Diversity(Document, frozen=True, kw_only=True):
+    """How unlike the builders that agree must be; each says so in its signed link."""
 
-    statement_sha256: HexDigest
+    engines: Threshold = 1
+    platforms: Threshold = 1
+    environments: Threshold = 1
+
+
+class Freshness(Document, frozen=True, kw_only=True):
+    """Whether a verifier must have heard from a publisher lately, and how lately."""
+
+    required: bool = False
+    days: Days = 7
+    """Validity of what a publisher signs; it signs again before that is over."""
+
+
+class Revocation(Document, frozen=True, kw_only=True):
+    """A release the owners took back: one statement, or every one of a version."""
+
+    statement_sha256: HexDigest | None = None
     version: Version | None = None
     """If given, every statement of this version is refused, whoever signs it anew."""
     reason: Text
+    replacement: Version | None = None
+    """The version to use instead."""
+
+    def __post_init__(self) -> None:
+        """Refuse one that takes nothing back."""
+        if self.statement_sha256 is None and self.version is None:
+            raise ValueError("names neither statement_sha256 nor version")
+
+
+class RevokedKey(Document, frozen=True, kw_only=True):
+    """A key that must never count again, whoever enrols it."""
+
+    name: Name
+    keyid: Annotated[str, shaped("40 or 64 digits of 0-9 a-f", r"[0-9a-f]{40}|[0-9a-f]{64}")]
+    """Keyid of an Ed25519 key, fingerprint of an OpenPGP one: derived from its material."""
+    reason: Text
+    replacement: Name | None = None
+    """The member who took its place."""
+
+
+class Vouched(Document, frozen=True, kw_only=True):
+    """A release made under an earlier root, which the owners of this one stand by.
+
+    It is judged by the keys, thresholds and dates of its own day.  The owners name
+    the very statement, so a key that was stolen since can make no second one.
+    """
+
+    version: Version
+    statement_sha256: HexDigest
+    root_sha256: HexDigest
+    """Digest of the root it was made under."""
 
 
 class Policy(Document, frozen=True, kw_only=True):
@@ -57,9 +107,20 @@ class Policy(Document, frozen=True, kw_only=True):
     """What a builder that got other bytes does to a release that has its quorum."""
     share_roles: bool = False
     """Whether one key may hold two roles."""
+    commit: bool = False
+    """Whether builders must publish a commitment before they show a result."""
     layout_days: Days = 365
     root_days: Days = 730
-    revoked: tuple[Revocation, ...] = ()
+    freshness: Freshness = Freshness()
+    diversity: Diversity = Diversity()
+    log: LogPolicy | None = None
+    revoked: Annotated[tuple[Revocation, ...], Meta(max_length=MAX_REVOKED)] = ()
+    revoked_key: Annotated[tuple[RevokedKey, ...], Meta(max_length=MAX_REVOKED)] = ()
+    vouched: Annotated[tuple[Vouched, ...], Meta(max_length=MAX_VOUCHED)] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a release that is vouched for twice."""
+        refuse_repeats("vouched", (v.statement_sha256 for v in self.vouched))
 
 
 def parse_policy(data: bytes, where: str = "policies/release.toml") -> Policy:

@@ -13,7 +13,7 @@ from msgspec import Meta
 from relsign.formats.canonical import Document, decode_toml
 from relsign.formats.names import Base64, Name, refuse_repeats, shaped
 
-Role = Literal["builder", "signer", "owner"]
+Role = Literal["builder", "signer", "owner", "publisher", "log", "witness"]
 MAX_MEMBERS = 256
 
 
@@ -36,7 +36,7 @@ class Member(Document, frozen=True, kw_only=True):
     operator: Name
     """The person or machine; several keys of one operator count once."""
     organisation: Name
-    roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=3)]
+    roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=6)]
     key: Ed25519Key | OpenPGPKey
 
     def __post_init__(self) -> None:

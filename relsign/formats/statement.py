@@ -60,17 +60,21 @@ class ReleasePredicate(Document, frozen=True, kw_only=True):
     fingerprints: Annotated[tuple[FingerprintId, ...], Meta(min_length=1, max_length=100)]
     layout_sha256: HexDigest
     """Digest of the layout's payload, which does not change as owners sign it."""
+    sequence: Annotated[int, Meta(ge=1, le=1 << 31)]
+    """Place in the project's releases, counted from 1 in the order they are made."""
     previous: PreviousRelease | None
     released_at: Time
 
     def __post_init__(self) -> None:
-        """Refuse unsorted fingerprints and times with more than one form."""
+        """Refuse unsorted fingerprints, times with more than one form, and a gap in the row."""
         targets = [f.target for f in self.fingerprints]
         refuse_repeats("target", targets)
         if targets != sorted(targets):
             raise ValueError("fingerprints are not sorted by target")
         if not whole_seconds_utc(self.released_at):
             raise ValueError("released_at is not whole seconds in UTC")
+        if (self.sequence == 1) != (self.previous is None):
+            raise ValueError("the first release follows none, and every other one follows one")
 
 
 class Statement(Document, frozen=True, kw_only=True):

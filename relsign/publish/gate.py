@@ -13,20 +13,26 @@ from tempfile import TemporaryDirectory
 from relsign.crypto.keys import Ed25519Public
 from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import bundle_file_name
-from relsign.publish.outside import verify_files
 from relsign.publish.reference import require_reference
 from relsign.publish.release import Candidate
 from relsign.publish.signatures import ed25519_pem
 from relsign.system.files import write_whole
+from relsign.trust.outside import Context, verify_files
 from relsign.verify.decision import VerifiedRelease
+from relsign.verify.demands import Demands
+from relsign.verify.freshness import ListingFiles
 from relsign.verify.layout import verify_layout
 from relsign.verify.root import TrustedRoot, verify_root
 from relsign.verify.verdict import Outcome, Verdict, Word
 
 
-def pass_gate(candidate: Candidate, staged: Path, now: datetime) -> VerifiedRelease:
+def pass_gate(
+    candidate: Candidate, staged: Path, listing: ListingFiles | None, now: datetime
+) -> VerifiedRelease:
     """Return the release staged in a folder, verified from outside.
 
+    `listing` is what will name it once it is public.  It need not be the newest:
+    evidence of an older version may be renewed.
     Raises NotEnoughError or VerificationError with the row that failed.
     """
     root = verify_root(candidate.root, now)
@@ -35,7 +41,11 @@ def pass_gate(candidate: Candidate, staged: Path, now: datetime) -> VerifiedRele
         [staged / name for name in candidate.artifacts],
         staged / bundle_file_name(candidate.project, candidate.version),
         now,
-        refuse_dissent=root.root.dissent == "refuse",
+        Context(
+            demands=Demands(refuse_dissent=root.root.policy.dissent == "refuse"),
+            listing=listing,
+            wanted=candidate.version,
+        ),
     )
     if decision.release is None:
         raise refusal(decision.verdict)

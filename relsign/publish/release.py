@@ -28,6 +28,7 @@ from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.manifest import encode_manifest
+from relsign.formats.root import root_file_name
 from relsign.formats.statement import Statement, parse_statement
 from relsign.publish.places import dissenting_links, evidence_place
 from relsign.system.files import read_bounded
@@ -50,6 +51,8 @@ class Candidate:
     project: str
     version: str
     root: bytes
+    earlier_roots: tuple[bytes, ...]
+    """The versions of the root before it, by number."""
     bundle: bytes
     files: Mapping[str, bytes]
     """Path below the version's folder -> bytes, the bundle among them."""
@@ -57,13 +60,19 @@ class Candidate:
     """Artifact name -> a file that had the stated digest when it was found."""
     digests: Mapping[str, str]
     """Artifact name -> SHA-256 the signers stated."""
+    sequence: int
+    statement_sha256: str
     notes: tuple[str, ...] = ()
     """A line for each file that was left out or is missing."""
 
 
-def collect_candidate(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Candidate:
+def collect_candidate(
+    release: ReleaseFolder, root: TrustedRoot, earlier_roots: tuple[bytes, ...], now: datetime
+) -> Candidate:
     """Return the candidate in a release folder.
 
+    The bundle carries every version of the root, so that who pinned an early one can
+    walk on, and the owners of a later one can vouch for this release as of its day.
     Raises NotEnoughError for a layout, statement, fingerprint or artifact that is
     not there yet, InputError for one that is malformed and for a builder whose
     signed links contradict each other.
@@ -78,6 +87,7 @@ def collect_candidate(release: ReleaseFolder, root: TrustedRoot, now: datetime) 
     links, ignored = _builders_evidence(folders, root, statement, now)
     fingerprints = _fingerprints(folders, statement)
     evidence = {LAYOUT_FILE: layout, STATEMENT_FILE: envelope} | links | fingerprints
+    evidence |= _roots((*earlier_roots, root.data))
     bundle = make_bundle(release.project, release.version, evidence).to_bytes()
     dissenting = _dissenting(links, layout, statement, root, now)
     files = {evidence_place(name, dissenting): data for name, data in evidence.items()}
@@ -86,7 +96,8 @@ def collect_candidate(release: ReleaseFolder, root: TrustedRoot, now: datetime) 
     return Candidate(
         project=release.project,
         version=release.version,
-        root=root.root.to_bytes(),
+        root=root.data,
+        earlier_roots=earlier_roots,
         bundle=bundle,
         files=files,
         artifacts={
@@ -94,8 +105,14 @@ def collect_candidate(release: ReleaseFolder, root: TrustedRoot, now: datetime) 
             for name, digest in statement.digests().items()
         },
         digests=statement.digests(),
+        sequence=statement.predicate.sequence,
+        statement_sha256=sha256_hex(payload),
         notes=strange + stranger + unread + ignored,
     )
+
+
+def _roots(chain: tuple[bytes, ...]) -> dict[str, bytes]:
+    return {root_file_name(number): data for number, data in enumerate(chain, 1)}
 
 
 def _clean(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relsign.crypto.digest import sha256_hex
+from relsign.formats.canonical import encode_canonical
 from relsign.formats.names import Digest
 from relsign.formats.root import Root
 
-_PLAIN = ("dissent", "share_roles")
+_PLAIN = ("dissent", "share_roles", "commit", "freshness", "diversity", "log")
+_LISTS = ("revoked", "revoked_keys", "vouched")
 _THRESHOLDS = ("owners", "signers", "builders", "organisations")
 
 
@@ -32,23 +34,22 @@ def describe_change(old: Root | None, new: Root) -> RootChange:
         if before != after:
             lines.append(f"thresholds.{name} {before} → {after}")
     for name in _PLAIN:
-        before, after = getattr(old, name), getattr(new, name)
+        before, after = getattr(old.policy, name), getattr(new.policy, name)
         if before != after:
-            lines.append(f"{name} {str(before).lower()} → {str(after).lower()}")
+            lines.append(f"{name} {_shown(before)} → {_shown(after)}")
     if old.expires != new.expires:
         lines.append(f"expires {old.expires.date()} → {new.expires.date()}")
     lines += _member_lines(old, new)
-    lines += [
-        f"revoked {revocation.statement_sha256[:12]}: {revocation.reason}"
-        for revocation in new.revoked
-        if revocation not in old.revoked
-    ]
-    lines += [
-        f"NO LONGER revoked {revocation.statement_sha256[:12]}"
-        for revocation in old.revoked
-        if revocation not in new.revoked
-    ]
+    for name in _LISTS:
+        before, after = getattr(old.policy, name), getattr(new.policy, name)
+        lines += [f"{name}: added {_shown(entry)}" for entry in after if entry not in before]
+        lines += [f"{name}: NO LONGER {_shown(entry)}" for entry in before if entry not in after]
     return RootChange(digest, new.version, tuple(lines))
+
+
+def _shown(value: object) -> str:
+    """Return a value of a root in one line, as the canonical JSON it stands in."""
+    return encode_canonical(value).decode()
 
 
 def _member_lines(old: Root, new: Root) -> list[str]:

@@ -17,9 +17,10 @@ from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, bundle_file_na
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.root import parse_root
-from relsign.publish.outside import verify_files
+from relsign.publish.index import METADATA
 from relsign.system.files import read_bounded
-from relsign.verify.release import Evidence, open_evidence
+from relsign.trust.outside import verify_files
+from relsign.verify.release import Evidence, open_evidence, revokes
 from relsign.verify.verdict import Outcome, Verdict, Word
 
 KEYS = "keys"
@@ -46,7 +47,7 @@ class Standing:
 
 def refuse_name(version: str) -> None:
     """Raise InputError for a version that cannot be a folder beside root and keys."""
-    if version.startswith(".") or version.casefold() in {KEYS, ROOT}:
+    if version.startswith(".") or version.casefold() in {KEYS, ROOT, METADATA}:
         raise InputError(
             "a version of this name cannot be published",
             where="relsign.toml: project.version",
@@ -64,7 +65,7 @@ def published_versions(project: Path) -> tuple[Path, ...]:
         for entry in sorted(project.iterdir())
         if entry.is_dir()
         and not entry.is_symlink()
-        and entry.name != KEYS
+        and entry.name not in {KEYS, METADATA}
         and not entry.name.startswith(".")
     )
 
@@ -76,15 +77,17 @@ def judge_published(folder: Path, root: bytes, now: datetime) -> Standing:
     on its layout's last day.  Raises InputError or NotEnoughError for files that
     are malformed or gone.
     """
-    trusted = parse_root(root)
+    trusted = parse_root(root).signed
     bundle = folder / bundle_file_name(trusted.project, folder.name)
     evidence = open_evidence(read_bounded(bundle, MAX_BUNDLE_BYTES))
     last = _last_moment(evidence, now)
     artifacts = [folder / name for name in evidence.statement.digests()]
-    revoked = {revocation.statement_sha256 for revocation in trusted.revoked}
     return Standing(
         verdict=verify_files(root, artifacts, bundle, min(now, last)).verdict,
-        is_revoked=evidence.statement_digest in revoked,
+        is_revoked=any(
+            revokes(r, evidence.statement.predicate.version, evidence.statement_digest)
+            for r in trusted.policy.revoked
+        ),
         layout_expired=last < now,
     )
 

@@ -1,6 +1,6 @@
-"""Compile policy and roster into what verifiers read: the root and the layout.
+"""Compile policy, roster and recipe into the layout that verifiers read.
 
-The owners review policy and roster; these two documents follow from them.  A
+The owners review those three; the layout follows from them.  A
 compile that would only move the expiry date changes nothing, so that signatures
 already collected stay good.
 """
@@ -8,8 +8,6 @@ already collected stay good.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-
-import msgspec
 
 from relsign.crypto.keys import Ed25519Public, Party, parties_of
 from relsign.errors import InputError
@@ -24,8 +22,6 @@ from relsign.formats.layout import (
 from relsign.formats.names import Digest
 from relsign.formats.policy import Policy
 from relsign.formats.recipe import Recipe
-from relsign.formats.root import Root
-from relsign.formats.roster import Roster
 
 MAX_SINGLE_RULES = 500
 """Above this many artifacts stock verifiers crawl, so the fingerprints stand for them."""
@@ -33,28 +29,6 @@ MAX_SINGLE_RULES = 500
 SOURCE_COMMAND = ("relsign", "fetch")
 BUILD_COMMAND = ("relsign", "build")
 DISALLOW_REST = ("DISALLOW", "*")
-
-
-def compile_root(
-    project: str, roster: Roster, policy: Policy, expires: datetime, existing: Root | None
-) -> Root:
-    """Return the trust root of a project, valid until `expires`.
-
-    Equal to `existing` unless something changes; then its version is the next one.
-    """
-    root = Root(
-        project=project,
-        version=1 if existing is None else existing.version,
-        expires=expires,
-        members=tuple(sorted(roster.member, key=lambda member: member.name)),
-        thresholds=policy.thresholds,
-        dissent=policy.dissent,
-        share_roles=policy.share_roles,
-        revoked=policy.revoked,
-    )
-    if existing is None or root == existing:
-        return root
-    return msgspec.structs.replace(root, version=existing.version + 1)
 
 
 def compile_layout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,14 @@ from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, pae
 from relsign.formats.fingerprint import Fingerprint
-from relsign.formats.link import Link, ReleaseBinding, Sha256, link_file_name
+from relsign.formats.link import (
+    Byproducts,
+    Host,
+    Link,
+    ReleaseBinding,
+    Sha256,
+    link_file_name,
+)
 from relsign.formats.names import Digest
 from relsign.formats.provenance import (
     BuildDefinition,
@@ -39,16 +47,44 @@ class BuildTimes:
     finished_at: datetime
 
 
-def seal(payload: bytes, party: Party, sign: Sign) -> Envelope:
+def seal(payload: bytes, party: Party, sign: Sign, payload_type: str = INTOTO_PAYLOAD) -> Envelope:
     """Return a DSSE envelope around `payload` with `party`'s signature."""
-    signature = Signature(keyid=party.keyid, sig=sign(pae(INTOTO_PAYLOAD, payload)))
-    return Envelope(payload=payload, payload_type=INTOTO_PAYLOAD, signatures=(signature,))
+    signature = Signature(keyid=party.keyid, sig=sign(pae(payload_type, payload)))
+    return Envelope(payload=payload, payload_type=payload_type, signatures=(signature,))
 
 
-def make_links(fingerprints: tuple[Fingerprint, ...]) -> tuple[Link, Link]:
+def describe_host(engine: str, engine_version: str, platform: str, environment: str) -> Host | None:
+    """Return what a link says of its builder's machine, or None where that is nothing.
+
+    `engine` is what the engine calls itself, `platform` the machine's architecture,
+    `environment` the operating system and its version.
+    """
+    name = "podman" if "podman" in engine.lower() else _word(engine)
+    # Docker's engine calls itself just that.
+    words = ("docker" if name == "engine" else name, _word(platform), _word(environment))
+    if not all(words):
+        return None
+    version = re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63}", engine_version)
+    return Host(
+        engine=words[0],
+        engine_version=version and version[0],
+        platform=words[1],
+        environment=words[2],
+    )
+
+
+def _word(text: str) -> str:
+    """Return text as a word a link may hold; empty if nothing of it may."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).lstrip("._-")[:64].rstrip("-")
+
+
+def make_links(
+    fingerprints: tuple[Fingerprint, ...], byproducts: Byproducts | None = None
+) -> tuple[Link, Link]:
     """Return the unsigned `source` and `build` links of a release's fingerprints.
 
-    Raises VerificationError when two of them contradict each other.
+    `byproducts` stand in the `build` link.  Raises VerificationError when two of the
+    fingerprints contradict each other.
     """
     first = fingerprints[0]
     binding = ReleaseBinding(project=first.project, version=first.version)
@@ -67,6 +103,7 @@ def make_links(fingerprints: tuple[Fingerprint, ...]) -> tuple[Link, Link]:
         command=BUILD_COMMAND,
         materials=_digests(materials),
         products=_digests(products),
+        byproducts=byproducts or Byproducts(),
         environment=binding,
     )
     return source, build
@@ -77,13 +114,14 @@ def sign_evidence(
     times: dict[str, BuildTimes],
     party: Party,
     sign: Sign,
+    byproducts: Byproducts | None = None,
 ) -> dict[str, bytes]:
     """Return file name -> bytes of a builder's signed links and provenance.
 
-    `times` maps each target to when it was built.
+    `times` maps each target to when it was built; `byproducts` go into the `build` link.
     """
     files: dict[str, bytes] = {}
-    for link in make_links(fingerprints):
+    for link in make_links(fingerprints, byproducts):
         name = link_file_name(link.name, party.keyid)
         files[name] = seal(link.to_bytes(), party, sign).to_bytes()
     lines = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import check_members, parties_of
@@ -14,22 +13,19 @@ from relsign.errors import InputError, NotEnoughError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, parse_envelope
 from relsign.formats.layout import Layout, parse_layout
-from relsign.formats.root import Root, parse_root
-from relsign.sign.layout import compile_layout, compile_root, days_later
+from relsign.sign.layout import compile_layout, days_later
 from relsign.sign.places import check_release_folder, make_real_folder
+from relsign.sign.root import Change, StagedRoot, stage_root, wanted_root
 from relsign.system.files import read_bounded, write_whole
-from relsign.system.workspace import MAX_TEXT_BYTES, Workspace
-from relsign.verify.root import TrustedRoot, check_root, verify_root
-
-Change = Literal["unchanged", "written"]
+from relsign.system.workspace import Workspace
+from relsign.verify.root import check_root
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """What a compile made, and whether it changed anything on disk."""
 
-    root: Root
-    root_change: Change
+    root: StagedRoot
     layout: Layout
     layout_change: Change
     dropped: tuple[str, ...]
@@ -44,10 +40,9 @@ def compile_policy(
     `renew` gives both their full validity from `now` on.  Raises InputError for a
     roster or policy that cannot stand; then nothing was written.
     """
-    root = _wanted_root(workspace, now, renew=renew)
-    check_root(parse_root(root.to_bytes()))
+    root = wanted_root(workspace, now, renew=renew)
     layout = _wanted_layout(workspace, profile, now, renew=renew)
-    root_change = _write_root(workspace, root)
+    staged = stage_root(workspace, now, renew=renew)
     present = _present_layout(workspace)
     layout_change: Change = "unchanged"
     dropped: tuple[str, ...] = ()
@@ -60,22 +55,7 @@ def compile_policy(
         make_real_folder(workspace.release().folder)
         write_whole(workspace.release().layout_file, envelope.to_bytes())
         layout_change = "written"
-    return Compiled(root, root_change, layout, layout_change, dropped)
-
-
-def current_root(workspace: Workspace, now: datetime) -> TrustedRoot:
-    """Return the project's root; raise InputError if policy or roster moved since.
-
-    Raises VerificationError when it has expired.
-    """
-    data = workspace.read(workspace.root_file, "run `relsign policy compile`")
-    if _wanted_root(workspace, now).to_bytes() != data:
-        raise InputError(
-            "policy or roster changed since the root was compiled",
-            where="policies/root.json",
-            hint="run `relsign policy compile`",
-        )
-    return verify_root(data, now)
+    return Compiled(staged, layout, layout_change, dropped)
 
 
 def current_layout(workspace: Workspace, profile: str, now: datetime) -> Layout:
@@ -97,20 +77,6 @@ def current_layout(workspace: Workspace, profile: str, now: datetime) -> Layout:
             hint="review what changed, and compile it yourself with `relsign policy compile`",
         )
     return wanted
-
-
-def _wanted_root(workspace: Workspace, now: datetime, *, renew: bool = False) -> Root:
-    policy = workspace.policy()
-    expires = days_later(now, policy.root_days)
-    try:
-        existing = parse_root(read_bounded(workspace.root_file, MAX_TEXT_BYTES))
-    except NotEnoughError:
-        existing = None
-    if existing is not None and not renew:
-        # A file somebody edited cannot outlive what the policy grants from today.
-        expires = min(existing.expires, expires)
-    project = workspace.recipe().project.name
-    return compile_root(project, workspace.roster(), policy, expires, existing)
 
 
 def _wanted_layout(
@@ -142,13 +108,3 @@ def _present_layout(workspace: Workspace) -> Envelope | None:
     except NotEnoughError:
         return None
     return parse_envelope(data, LAYOUT_FILE)
-
-
-def _write_root(workspace: Workspace, root: Root) -> Change:
-    try:
-        if read_bounded(workspace.root_file, MAX_TEXT_BYTES) == root.to_bytes():
-            return "unchanged"
-    except NotEnoughError:
-        pass
-    write_whole(workspace.root_file, root.to_bytes())
-    return "written"

@@ -10,10 +10,12 @@ from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE, make_bundle
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope
 from relsign.formats.statement import Statement
 from relsign.verify.decision import Question, decide
+from relsign.verify.demands import Demands
 from relsign.verify.root import TrustedRoot
 from relsign.verify.verdict import Outcome
 
-_SIGNERS_STEP = 3
+_STILL_TO_COME = frozenset({3, 8, 9})
+"""Signatures, log and listing: a release is logged and listed when it is signed."""
 
 
 def require_verifiable(
@@ -23,7 +25,7 @@ def require_verifiable(
     evidence: Mapping[str, bytes],
     now: datetime,
 ) -> None:
-    """Take the verifier's whole decision, but for the signatures that are still to come.
+    """Take the verifier's whole decision, but for what is still to come.
 
     `evidence` is links, provenance and fingerprints by name; `layout` the signed
     envelope.  Raises VerificationError or NotEnoughError with the first row that
@@ -33,13 +35,13 @@ def require_verifiable(
     files = {**evidence, LAYOUT_FILE: layout, STATEMENT_FILE: envelope.to_bytes()}
     predicate = statement.predicate
     question = Question(
-        root=root.root.to_bytes(),
+        root=root.data,
         bundle=make_bundle(predicate.project, predicate.version, files).to_bytes(),
         artifacts=statement.digests(),
         now=now,
-        refuse_dissent=root.root.dissent == "refuse",
+        demands=Demands(refuse_dissent=root.root.policy.dissent == "refuse"),
     )
-    rows = [row for row in decide(question).verdict.rows if row.number != _SIGNERS_STEP]
+    rows = [row for row in decide(question).verdict.rows if row.number not in _STILL_TO_COME]
     for outcome, kind in (
         (Outcome.REFUSED, VerificationError),
         (Outcome.MISSING, NotEnoughError),

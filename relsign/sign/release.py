@@ -33,6 +33,7 @@ from relsign.sign.places import check_release_folder, make_real_folder
 from relsign.sign.preview import require_verifiable
 from relsign.sign.statement import (
     AgreedBuild,
+    Succession,
     agreed_build,
     make_statement,
     require_same,
@@ -56,6 +57,7 @@ class Previous:
     """The release before, as its bundle tells; only the reference is signed."""
 
     reference: PreviousRelease
+    sequence: int
     released_at: datetime
 
 
@@ -113,7 +115,7 @@ def prepare_request(
         release.version,
         build,
         parse_envelope(layout_data, LAYOUT_FILE).payload,
-        *_chosen(existing, root, previous, now),
+        _chosen(existing, root, previous, now),
     )
     layout = check_layout(  # (2)
         root, layout_data, statement.predicate, now, tuple(build.artifacts)
@@ -138,15 +140,15 @@ def prepare_request(
 
 def _chosen(
     existing: Envelope | None, root: TrustedRoot, previous: Previous | None, now: datetime
-) -> tuple[PreviousRelease | None, datetime]:
-    """Return predecessor and time: what an earlier signer chose, or else this one."""
+) -> Succession:
+    """Return place and time: what an earlier signer chose, or else this one."""
     if existing is not None:
         proposed = _proposed(existing, root, previous, now)
-        return proposed.previous, proposed.released_at
+        return Succession(proposed.sequence, proposed.previous, proposed.released_at)
     if previous is None:
-        return None, now
+        return Succession(1, None, now)
     _require_after(previous, now)
-    return previous.reference, now
+    return Succession(previous.sequence + 1, previous.reference, now)
 
 
 def _proposed(
@@ -177,6 +179,14 @@ def _proposed(
             where=f"{STATEMENT_FILE}: predicate.previous",
             expected=_describe(previous.reference),
             got=_describe(predicate.previous) if predicate.previous else "none",
+            hint=ASK,
+        )
+    if predicate.sequence != previous.sequence + 1:
+        raise VerificationError(
+            "does not count on from the previous release",
+            where=f"{STATEMENT_FILE}: predicate.sequence",
+            expected=str(previous.sequence + 1),
+            got=str(predicate.sequence),
             hint=ASK,
         )
     _require_after(previous, predicate.released_at)
@@ -285,5 +295,6 @@ def read_previous(bundle: Path | None, project: str, version: str) -> Previous |
         )
     return Previous(
         PreviousRelease(version=predicate.version, statement_sha256=sha256_hex(payload)),
+        predicate.sequence,
         predicate.released_at,
     )

@@ -63,7 +63,7 @@ def agreed_build(
     reports = read_reports(own, root.having("builder"), binding, now)
     thresholds = root.root.thresholds
     agreement = find_agreement("build", reports, thresholds.builders, thresholds.organisations)
-    if agreement.dissent and root.root.dissent == "refuse":
+    if agreement.dissent and root.root.policy.dissent == "refuse":
         names = ", ".join(report.builder.name for report in agreement.dissent)
         raise VerificationError(
             f"{names} built other bytes",
@@ -113,13 +113,21 @@ def _fingerprints(
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """Where a release stands in its project's row of releases, and since when."""
+
+    sequence: int
+    previous: PreviousRelease | None
+    released_at: datetime
+
+
 def make_statement(
     project: str,
     version: str,
     build: AgreedBuild,
     layout_payload: bytes,
-    previous: PreviousRelease | None,
-    released_at: datetime,
+    succession: Succession,
 ) -> Statement:
     """Return the statement of a release; raise VerificationError if none can be made of it."""
     fingerprints = tuple(
@@ -137,8 +145,9 @@ def make_statement(
                 version=version,
                 fingerprints=fingerprints,
                 layout_sha256=sha256_hex(layout_payload),
-                previous=previous,
-                released_at=released_at,
+                sequence=succession.sequence,
+                previous=succession.previous,
+                released_at=succession.released_at,
             ),
         )
     except ValueError as error:

@@ -12,11 +12,13 @@ digest that is returned.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import ssl
+import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,7 +35,11 @@ CHUNK_BYTES = 1 << 18
 USER_AGENT = "relsign"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRY_AFTER = frozenset({429, 500, 502, 503, 504})
+WHOLE = frozenset({200})
 CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+BROKEN_OFF = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
+"""What urllib3 raises where a body ends too early or stalls."""
 
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
 
@@ -58,6 +64,10 @@ class FetchLimits:
     read_seconds: float = 60
     redirects: int = 5
     retries: int = 3
+    slowest: int = 0
+    """Bytes per second that must come, on average of each `read_seconds`; 0 asks for none.
+
+    Without it a server that sends a byte now and then can hold a client for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,19 @@ class Downloaded:
 
     sha256: Digest
     size: int
+
+
+class ServerRefusedError(HostError):
+    """A server answered with a status that is no success."""
+
+    def __init__(self, url: str, status: int) -> None:
+        """Keep the status, which says whether there is no such file or something else."""
+        super().__init__("server refused", where=redacted(url), got=f"status {status}")
+        self.status = status
+
+
+class TooLargeError(HostError):
+    """A body is longer than the caller allows, or says that it will be."""
 
 
 def silent(_done: int, _total: int | None) -> None:
@@ -87,15 +110,42 @@ def download(
     bounds = limits or FetchLimits()
     shown = redacted(url)
     try:
-        response = _open(url, bounds)
+        response = open_response(url, bounds)
         try:
             return _copy(response, sink, bounds, progress, shown)
         finally:
             response.close()
     except urllib3.exceptions.HTTPError as error:
-        raise HostError(
-            "download failed", where=shown, got=_reason(error), hint=_hint(error)
-        ) from error
+        raise network_error(error, shown) from error
+
+
+def download_bytes(url: str, limits: FetchLimits) -> bytes:
+    """Return the body at `url`, for small files; one that breaks off is asked for again.
+
+    Raises as `download`, ServerRefusedError for an error status among them.
+    """
+    shown = redacted(url)
+    for left in reversed(range(limits.retries + 1)):
+        sink = io.BytesIO()
+        try:
+            response = open_response(url, limits)
+            try:
+                _copy(response, sink, limits, silent, shown)
+            finally:
+                response.close()
+        except BROKEN_OFF as error:
+            if not left:
+                raise network_error(error, shown) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise network_error(error, shown) from error
+        else:
+            break
+    return sink.getvalue()
+
+
+def network_error(error: urllib3.exceptions.HTTPError, shown: str) -> HostError:
+    """Return what to say of a request that failed."""
+    return HostError("download failed", where=shown, got=_reason(error), hint=_hint(error))
 
 
 def redacted(url: str) -> str:
@@ -103,17 +153,24 @@ def redacted(url: str) -> str:
     return _CREDENTIALS.sub("//", url)
 
 
-def _open(url: str, limits: FetchLimits) -> urllib3.BaseHTTPResponse:
-    """Follow redirects one by one: each hop has its own proxy and its own rule."""
+def open_response(
+    url: str,
+    limits: FetchLimits,
+    headers: Mapping[str, str] | None = None,
+    accepted: frozenset[int] = WHOLE,
+) -> urllib3.BaseHTTPResponse:
+    """Send a GET request, follow redirects, and return the response before its body.
+
+    Each hop has its own proxy and its own rule.  The caller closes it.  Raises as
+    `download`, and urllib3's HTTPError for what the network does.
+    """
     current = url
     for _hop in range(limits.redirects + 1):
-        response = _request(_parsed(current), limits)
+        response = _request(_parsed(current), limits, headers or {})
         if response.status not in REDIRECTS:
-            if response.status != 200:  # noqa: PLR2004 - HTTP's own word for success
+            if response.status not in accepted:
                 response.close()
-                raise HostError(
-                    "server refused", where=redacted(current), got=f"status {response.status}"
-                )
+                raise ServerRefusedError(current, response.status)
             return response
         response.close()
         target = _target(current, response.headers.get("Location", ""))
@@ -140,7 +197,7 @@ def _parsed(url: str) -> Url:
     return parsed
 
 
-def _request(url: Url, limits: FetchLimits) -> urllib3.BaseHTTPResponse:
+def _request(url: Url, limits: FetchLimits, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
     # The digest is of the bytes as stored on the server, so no content encoding.
     headers = make_headers(accept_encoding="identity", user_agent=USER_AGENT)
     if url.auth:
@@ -149,7 +206,7 @@ def _request(url: Url, limits: FetchLimits) -> urllib3.BaseHTTPResponse:
         return pool.request(
             "GET",
             url._replace(auth=None).url,
-            headers=headers,
+            headers=headers | dict(more),
             redirect=False,
             preload_content=False,
             decode_content=False,
@@ -167,7 +224,9 @@ def _pool(url: Url, limits: FetchLimits) -> urllib3.PoolManager:
     )
     timeout = Timeout(connect=limits.connect_seconds, read=limits.read_seconds)
     proxy = _proxy(url)
-    context = certificates()
+    # Reading all authorities costs more than a small download over plain HTTP.
+    secure = "https" in {url.scheme, (proxy or "").partition(":")[0]}
+    context = certificates() if secure else None
     if proxy is None:
         return urllib3.PoolManager(retries=retries, timeout=timeout, ssl_context=context)
     credentials = parse_url(proxy).auth
@@ -209,24 +268,58 @@ def _copy(
     progress: Progress,
     shown: str,
 ) -> Downloaded:
-    announced = response.headers.get("Content-Length", "")
-    total = int(announced) if announced.isascii() and announced.isdigit() else None
-    if total is not None and total > limits.max_bytes:
-        raise _too_large(shown, limits)
+    total = announced_bytes(response)
     digest = hashlib.sha256()
     done = 0
-    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+    for chunk in read_body(response, limits, shown):
         done += len(chunk)
-        if done > limits.max_bytes:
-            raise _too_large(shown, limits)
         digest.update(chunk)
         sink.write(chunk)
         progress(done, total)
     return Downloaded(Digest(digest.hexdigest()), done)
 
 
-def _too_large(shown: str, limits: FetchLimits) -> HostError:
-    return HostError("file is too large", where=shown, expected=f"at most {limits.max_bytes} bytes")
+def announced_bytes(response: urllib3.BaseHTTPResponse) -> int | None:
+    """Return how long the server says that the body is, or None."""
+    announced = response.headers.get("Content-Length", "")
+    return int(announced) if announced.isascii() and announced.isdigit() else None
+
+
+def read_body(
+    response: urllib3.BaseHTTPResponse, limits: FetchLimits, shown: str, start: int = 0
+) -> Iterator[bytes]:
+    """Yield a body in chunks as they come; `start` bytes of the file are there already.
+
+    Raises HostError for more than `limits.max_bytes` in all and for a body that comes
+    slower than `limits.slowest`; urllib3's HTTPError for one that breaks off.
+    """
+    total = announced_bytes(response)
+    if total is not None and start + total > limits.max_bytes:
+        raise _too_large(shown, limits)
+    done = mark = 0
+    window = time.monotonic()
+    # A whole `read` would wait for CHUNK_BYTES, and nobody could measure the pace.
+    while chunk := response.read1(CHUNK_BYTES, decode_content=False):
+        done += len(chunk)
+        if start + done > limits.max_bytes:
+            raise _too_large(shown, limits)
+        now = time.monotonic()
+        if now - window > limits.read_seconds:
+            if done - mark < limits.slowest * (now - window):
+                raise HostError(
+                    "the server is too slow",
+                    where=shown,
+                    expected=f"at least {limits.slowest} bytes per second",
+                    hint="run the same command again, or use another mirror",
+                )
+            window, mark = now, done
+        yield chunk
+
+
+def _too_large(shown: str, limits: FetchLimits) -> TooLargeError:
+    return TooLargeError(
+        "file is too large", where=shown, expected=f"at most {limits.max_bytes} bytes"
+    )
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:

@@ -3,6 +3,7 @@
     relsign.toml                      the recipe
     builders/NAME/builder.{toml,lock} environments
     policies/release.toml             thresholds; policies/root.json is made from it
+    policies/roots/N.root.json        the versions of the root before it
     keys/roster.toml                  people, machines, public keys
     release/PROJECT-VERSION/          one release in the making
         release.layout                owners add their signatures here
@@ -35,7 +36,7 @@ from relsign.system.files import HashedFile, hash_file, host_error, read_bounded
 MAX_TEXT_BYTES = 4 << 20
 MAX_EVIDENCE_FILES = 300
 EVIDENCE_NAME = re.compile(
-    r"(?:source|build)\.[0-9a-f]{8}\.link"
+    r"(?:source|build)\.[0-9a-f]{8}\.link|build\.[0-9a-f]{8}\.commitment"
     r"|[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\.(?:fingerprint\.json|intoto\.jsonl)"
 )
 
@@ -63,8 +64,13 @@ class Workspace:
 
     @property
     def root_file(self) -> Path:
-        """Where the trust root made from roster and policy is."""
+        """Where the newest trust root made from roster and policy is."""
         return self.folder / "policies" / "root.json"
+
+    @property
+    def roots_folder(self) -> Path:
+        """Where the versions of the trust root before the newest are."""
+        return self.folder / "policies" / "roots"
 
     def read(self, path: Path, hint: str) -> bytes:
         """Return a file of the project; raise InputError with `hint` if it is not there."""
@@ -164,6 +170,11 @@ class ReleaseFolder:
     def build_of(self, builder: str) -> Path:
         """Return one builder's folder."""
         return self.builds / builder
+
+    @property
+    def held(self) -> Path:
+        """Builds committed to and not shown yet, one folder per builder; it never travels."""
+        return self.folder / ".held"
 
     def build_folders(self) -> tuple[Path, ...]:
         """Return the builders' folders, sorted; links and other entries are passed over."""

@@ -4,12 +4,25 @@ Each link is opened by itself: one that is malformed, unsigned, or bound to
 another release is named and counts for nobody.  Links that stand are grouped by
 what they say; a group meets the quorum with k operators of g organisations.
 Dissent is recorded and shown; whether it also refuses is the caller's policy.
+
+One builder, one voice: whoever signed two different links for a step, or operates
+two builders that differ, counts for nobody and is named.
+
+Missing evidence is NOT ENOUGH, contradiction is REFUSED:
+
+    one group, too few operators or organisations        NotEnoughError
+    several groups, one of them with the quorum          that group, the rest dissents
+    several groups, none with the quorum                 VerificationError
+    several groups, two of them with the quorum          VerificationError
+
+Builders who contradict each other refuse even where one more report could still
+settle it: somebody has other bytes, and people should look before anybody trusts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +30,7 @@ from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_envelope
 from relsign.crypto.threshold import distinct_operators, distinct_organisations
 from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.commitment import commitment_file_name
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.link import Artifacts, Link, ReleaseBinding, link_file_name, parse_link
 from relsign.verify.rules import StepArtifacts
@@ -62,12 +76,22 @@ class Agreement:
     organisations: tuple[str, ...]
     says: StepArtifacts
     dissent: tuple[Report, ...]
+    reports: tuple[Report, ...] = ()
+    """Every link that says so, by name of its builder; maybe several of one operator."""
+    notes: tuple[str, ...] = ()
+    """A line for each builder that spoke and counts for nobody."""
+
+    @property
+    def counted(self) -> tuple[Report, ...]:
+        """The links of `builders`: one of each operator."""
+        names = {party.name for party in self.builders}
+        return tuple(report for report in self.reports if report.builder.name in names)
 
 
 def own_evidence(
     evidence: Mapping[str, Mapping[str, bytes]], builders: tuple[Party, ...]
 ) -> OwnEvidence:
-    """Return the links and provenance that lie in their own builder's folder.
+    """Return the links, commitments and provenance that lie in their own builder's folder.
 
     `evidence` maps build folders to their files.  A link counts only in the folder
     of the builder whose keyid it is named after, so that nobody's file can stand in
@@ -81,7 +105,7 @@ def own_evidence(
         own: set[str] = set()
         if party is not None:
             own = {link_file_name(step, party.keyid) for step in ("source", "build")}
-            own.add(f"{party.name}.intoto.jsonl")
+            own |= {f"{party.name}.intoto.jsonl", commitment_file_name(party.keyid)}
         for name in sorted(evidence[folder]):
             if name in own:
                 files[name] = evidence[folder][name]
@@ -144,49 +168,111 @@ def read_report(
 
 
 def find_agreement(step: str, reports: Reports, threshold: int, organisations: int) -> Agreement:
-    """Return the quorum of `step`.
+    """Return the quorum of `step`: `threshold` operators of so many organisations.
 
     Raises VerificationError when builders contradict each other and no group, or
     more than one, has the quorum; NotEnoughError when too few have reported.
     """
-    mine = sorted(
+    spoken = sorted(
         (report for report in reports.standing if report.link.name == step),
         key=lambda report: report.builder.name,
     )
-    groups: dict[tuple[tuple[tuple[str, str], ...], ...], list[Report]] = {}
-    for report in mine:
-        says = report.says
-        key = (tuple(sorted(says.materials.items())), tuple(sorted(says.products.items())))
-        groups.setdefault(key, []).append(report)
-    quorate = [g for g in groups.values() if _is_quorum(g, threshold, organisations)]
-    need = f"(need {threshold} from {organisations} organisations)"
+    single, notes = _single_voices(step, spoken)
+    groups = _grouped(single)
+    divided = _divided_operators(groups)
+    notes += tuple(
+        f"{name}: its builders contradict each other at step {step}: counts for nobody"
+        for name in divided
+    )
+    quorate = [g for g in groups if is_quorum(_counting(g, divided), threshold, organisations)]
     if len(quorate) > 1:
-        raise VerificationError(f"two quorums contradict each other at step {step}")
+        raise VerificationError(
+            f"two quorums contradict each other at step {step}",
+            got="; ".join(_names(group) for group in quorate),
+            hint=_COMPARE,
+        )
     if quorate:
-        builders = distinct_operators(tuple(r.builder for r in quorate[0]))
+        agreeing = tuple(r for r in quorate[0] if r.builder.operator not in divided)
+        builders = distinct_operators(tuple(r.builder for r in agreeing))
+        says = agreeing[0].says
         return Agreement(
             step=step,
             builders=builders,
             organisations=distinct_organisations(builders),
-            says=quorate[0][0].says,
-            dissent=tuple(r for r in mine if r not in quorate[0]),
+            says=says,
+            dissent=tuple(r for r in spoken if r.says != says),
+            reports=agreeing,
+            notes=notes,
         )
+    need = f"(need {threshold} from {organisations} organisations)"
     if len(groups) > 1:
-        names = ", ".join(sorted(r.builder.name for r in mine))
-        raise VerificationError(
-            f"builders disagree at step {step}: {names} {need}",
-            hint="`relsign status` shows which files differ",
-        )
-    ignored = f"; {reports.ignored[0]}" if reports.ignored else ""
+        raise _disagreement(step, groups, need)
+    ignored = "".join(f"; {line}" for line in (*notes, *reports.ignored)[:1])
+    heard = distinct_operators(tuple(r.builder for r in single))
     raise NotEnoughError(
-        f"{len(mine)} builders reported step {step} {need}{ignored}",
+        f"{len(heard)} builders reported step {step} {need}{ignored}",
         hint="wait for more builders, or build it yourself",
     )
 
 
-def _is_quorum(group: list[Report], threshold: int, organisations: int) -> bool:
-    builders = distinct_operators(tuple(report.builder for report in group))
-    return len(builders) >= threshold and len(distinct_organisations(builders)) >= organisations
+_COMPARE = "`relsign status` shows which files differ"
+_Group = tuple[Report, ...]
+
+
+def is_quorum(builders: tuple[Party, ...], threshold: int, organisations: int) -> bool:
+    """Say whether `builders` are `threshold` operators of so many organisations."""
+    distinct = distinct_operators(builders)
+    return len(distinct) >= threshold and len(distinct_organisations(distinct)) >= organisations
+
+
+def _single_voices(step: str, spoken: Iterable[Report]) -> tuple[_Group, tuple[str, ...]]:
+    """Return one report of each builder, without those who signed two different links."""
+    said: dict[str, list[Report]] = {}
+    for report in spoken:
+        said.setdefault(report.builder.name, []).append(report)
+    double = {name for name, each in said.items() if any(r.link != each[0].link for r in each)}
+    single = tuple(each[0] for name, each in said.items() if name not in double)
+    return single, tuple(
+        f"{name}: signed two different links for step {step}: counts for nobody"
+        for name in sorted(double)
+    )
+
+
+def _grouped(reports: _Group) -> list[_Group]:
+    """Return the reports in groups that say the same, in the order they came."""
+    groups: dict[tuple[tuple[tuple[str, str], ...], ...], _Group] = {}
+    for report in reports:
+        says = report.says
+        key = (tuple(sorted(says.materials.items())), tuple(sorted(says.products.items())))
+        groups[key] = (*groups.get(key, ()), report)
+    return list(groups.values())
+
+
+def _divided_operators(groups: list[_Group]) -> tuple[str, ...]:
+    """Return the operators whose builders stand in more than one group, sorted."""
+    operators = [{report.builder.operator for report in group} for group in groups]
+    return tuple(
+        sorted(name for name in set().union(*operators) if sum(name in o for o in operators) > 1)
+    )
+
+
+def _counting(group: _Group, divided: tuple[str, ...]) -> tuple[Party, ...]:
+    return tuple(r.builder for r in group if r.builder.operator not in divided)
+
+
+def _disagreement(step: str, groups: list[_Group], need: str) -> VerificationError:
+    """Return the error for builders of whom too few say the same."""
+    names = _names(tuple(report for group in groups for report in group))
+    products = [group[0].says.products for group in groups]
+    same = all(each == products[0] for each in products)
+    what = " on what they built from" if same else ""
+    return VerificationError(
+        f"builders disagree{what} at step {step}: {names} {need}", hint=_COMPARE
+    )
+
+
+def _names(group: _Group) -> str:
+    return ", ".join(sorted(report.builder.name for report in group))
 
 
 def _plain(artifacts: Artifacts) -> dict[str, str]:

@@ -1,15 +1,17 @@
 """The trust decision, in nine numbered steps.
 
-    1 root         pinned, keys acceptable, unexpired
+    1 root         pinned, keys acceptable, each version signed by enough owners of the
+                   one before and of its own, unexpired
     2 bytes        the files in hand are artifacts the statement names
     3 signers      t of m, distinct keys and operators
     4 layout       m of n owners, unexpired, the one the signers named
-    5 builders     k of n links agree, bound to this release, in g organisations,
-                   and keep the layout's rules
-    6 fingerprint  binds sources, environment, recipe, profile, artifacts
-    7 revocation   not revoked, not from the future
-    8 log          inclusion and witnesses, where the root asks for it
-    9 fresh        where the root asks for it
+    5 builders     k of n links agree, bound to this release, in g organisations, as
+                   unlike as the root asks, and keep the layout's rules
+    6 fingerprint  binds sources, environment, recipe, profile, artifacts; equals an own
+                   rebuild where there is one
+    7 revocation   not revoked, not from the future, not older than what was seen
+    8 log          inclusion and witnesses, where root or person ask for it
+    9 fresh        listed by a publisher lately, and the newest, where they ask for it
 
 Everything is an argument: no file, clock, network or process is reachable from
 here, and nothing in the evidence is ever run.  `VerifiedRelease` can be had only
@@ -18,19 +20,34 @@ from here, and publication accepts nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 
 from relsign.crypto.keys import Party
-from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
+from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.canonical import shorten
 from relsign.formats.link import ReleaseBinding
-from relsign.verify.agreement import Agreement, find_agreement, read_reports
+from relsign.formats.memory import Seen
+from relsign.verify.agreement import Agreement, Reports, find_agreement, read_reports
+from relsign.verify.commitments import count_committed
+from relsign.verify.day import Day, find_day
+from relsign.verify.demands import Demands, Level
+from relsign.verify.diversity import require_diversity
 from relsign.verify.fingerprint import verify_fingerprints
+from relsign.verify.freshness import (
+    FreshnessDemand,
+    ListingFiles,
+    ReleaseInHand,
+    VerifiedListing,
+    verify_freshness,
+    verify_listing,
+)
+from relsign.verify.history import Presented, check_history
+from relsign.verify.inclusion import PROOF_FILE, Inclusion, log_entry, verify_inclusion
 from relsign.verify.layout import TrustedLayout, verify_layout, verify_steps
 from relsign.verify.provenance import ignored_provenance
+from relsign.verify.rebuilt import require_rebuilt
 from relsign.verify.release import (
     Evidence,
     open_evidence,
@@ -38,10 +55,9 @@ from relsign.verify.release import (
     verify_signers,
     verify_standing,
 )
-from relsign.verify.root import TrustedRoot, verify_root
+from relsign.verify.root import TrustedRoot, open_root, require_unexpired, walk_roots
+from relsign.verify.rows import Rows, say_builders, say_layout, say_root, say_signers
 from relsign.verify.verdict import STEPS, Outcome, Row, Verdict, Word
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +65,24 @@ class Question:
     """What is to be decided, and on what."""
 
     root: bytes
-    """The pinned `root.json`."""
+    """The newest `root.json` the person trusts."""
     bundle: bytes | None
     """The release's bundle, or None where there is none."""
     artifacts: Mapping[str, str]
     """Name -> SHA-256 of the files in hand."""
     now: datetime
     """Aware UTC; fixed once, before the first step."""
-    refuse_dissent: bool = False
-    """Whether one builder's other bytes refuse a release that has its quorum."""
+    demands: Demands = field(default_factory=Demands)
+    newer_roots: tuple[bytes, ...] = ()
+    """Later versions of the root, in order; believed only as they extend it."""
+    seen: tuple[Seen, ...] | None = None
+    """Releases of this project that this person saw before; None where none are kept."""
+    listing: ListingFiles | None = None
+    """What a publisher signed last, as far as this person knows."""
+    wanted: str | None = None
+    """The version the person asked for by name; then an older one is no rollback."""
+    rebuilt: Mapping[str, bytes] = field(default_factory=dict)
+    """Target -> fingerprint of the person's own rebuild."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,55 +97,53 @@ class VerifiedRelease:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict, and the release if it is VERIFIED."""
+    """The verdict, and the release if it is VERIFIED at level standard or above."""
 
     verdict: Verdict
     release: VerifiedRelease | None
+    evidence: Evidence | None = None
+    """What was judged, as far as it could be read; believed only if VERIFIED."""
+    root: TrustedRoot | None = None
+    """The newest root that holds, whatever the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A question whose root holds and whose bundle could be read."""
+
+    question: Question
+    root: TrustedRoot
+    day: Day
+    evidence: Evidence
+
+    def need(self, role: str) -> int:
+        """Return the threshold of a role: the root's of its day, or the person's if higher."""
+        thresholds, demands = self.day.root.root.thresholds, self.question.demands
+        return max(int(getattr(thresholds, role)), int(getattr(demands, role)))
 
 
 def decide(question: Question) -> Decision:
     """Take the trust decision; raises nothing: whatever is wrong becomes a row."""
-    rows = _Rows()
-    release = _decide(question, rows)
+    rows = Rows()
+    release, root = None, rows.step(1, lambda: _pinned(question))
+    evidence = rows.step(2, lambda: _open(question.bundle))
+    if root is not None:
+        root = _newest_root(question, root, evidence, rows)
+    if root is not None and evidence is not None:
+        trusted, opened = root, evidence
+        day = rows.step(
+            1, lambda: find_day(trusted, opened, question.now), lambda d: say_root(trusted, d)
+        )
+        if day is not None:
+            release = _judge(_Case(question, trusted, day, opened), rows)
     verdict = Verdict(rows.complete())
     if verdict.word is not Word.VERIFIED:
-        return Decision(verdict, None)
-    return Decision(verdict, release)
+        release = None
+    return Decision(verdict, release, evidence, root)
 
 
-def _decide(question: Question, rows: _Rows) -> VerifiedRelease | None:
-    now = question.now
-    root = rows.step(1, lambda: verify_root(question.root, now), _say_root)
-    if root is None:
-        return None
-    evidence = rows.step(2, lambda: _open(question.bundle))
-    if evidence is None:
-        return None
-    rows.step(2, lambda: verify_bytes(root, evidence, question.artifacts), str)
-    signers = rows.step(
-        3, lambda: verify_signers(root, evidence, now), lambda s: _say_signers(root, s)
-    )
-    layout = rows.step(4, lambda: verify_layout(root, evidence, now), _say_layout)
-    rows.step(7, lambda: verify_standing(root, evidence, now), str)
-    rows.not_required(8, "the root asks for no transparency log")
-    rows.not_required(9, "the root asks for no freshness proof")
-    if layout is None:
-        return None
-    agreed = rows.step(
-        5, lambda: _agree(question, root, evidence, layout), lambda a: _say_builders(root, a)
-    )
-    if agreed is None:
-        return None
-    build, recipe = agreed.build, layout.recipe_sha256
-    rows.step(6, lambda: verify_fingerprints(evidence, build, recipe), lambda f: f"{len(f)} bound")
-    dissenters = tuple(report.builder for report in build.dissent)
-    return VerifiedRelease(evidence, signers or (), build.builders, dissenters)
-
-
-@dataclass(frozen=True, slots=True)
-class _Agreed:
-    build: Agreement
-    ignored: tuple[str, ...]
+def _pinned(question: Question) -> TrustedRoot:
+    return walk_roots(open_root(question.root), question.newer_roots)
 
 
 def _open(bundle: bytes | None) -> Evidence:
@@ -132,110 +155,226 @@ def _open(bundle: bytes | None) -> Evidence:
     return open_evidence(bundle)
 
 
-def _agree(
-    question: Question, root: TrustedRoot, evidence: Evidence, layout: TrustedLayout
-) -> _Agreed:
-    predicate = evidence.statement.predicate
+def _newest_root(
+    question: Question, root: TrustedRoot, evidence: Evidence | None, rows: Rows
+) -> TrustedRoot | None:
+    """Walk on through the roots in the bundle; expiry is asked of the last one only."""
+    newest = root
+    if evidence is not None:
+        walked = rows.step(1, lambda: walk_roots(root, evidence.roots))
+        if walked is None:
+            return None
+        newest = walked
+    if rows.step(1, lambda: require_unexpired(newest, question.now)) is None:
+        return None
+    if evidence is None:
+        rows.step(1, lambda: newest, say_root)
+    return newest
+
+
+def _judge(case: _Case, rows: Rows) -> VerifiedRelease | None:
+    question, day, evidence = case.question, case.day, case.evidence
+    rows.step(2, lambda: verify_bytes(case.root, evidence, question.artifacts), str)
+    need = case.need("signers")
+    signers = rows.step(
+        3,
+        lambda: verify_signers(day.root, evidence, day.at, need),
+        lambda s: say_signers(day.root, need, s),
+    )
+    rows.step(7, lambda: _standing(case), str)
+    if question.demands.level < Level.STANDARD:
+        for number in (4, 5, 6, 8, 9):
+            rows.not_required(number, "not asked at level basic")
+        return None
+    _ask_log(case, rows)
+    _ask_freshness(case, rows)
+    layout = rows.step(4, lambda: verify_layout(day.root, evidence, day.at), say_layout)
+    if layout is None:
+        return None
+    agreed = rows.step(
+        5,
+        lambda: _agree(case, layout),
+        lambda a: say_builders(day.root, question.demands, a.build, a.ignored),
+    )
+    if agreed is None:
+        return None
+    rows.step(6, lambda: _fingerprints(case, agreed.build, layout), str)
+    dissenters = tuple(report.builder for report in agreed.build.dissent)
+    return VerifiedRelease(evidence, signers or (), agreed.build.builders, dissenters)
+
+
+def _standing(case: _Case) -> str:
+    """Step 7: what the owners took back, then what this person saw before."""
+    predicate, digest = case.evidence.statement.predicate, case.evidence.statement_digest
+    stands = verify_standing(case.root, case.evidence, case.question.now)
+    history = check_history(
+        case.question.seen or (),
+        Presented(predicate.sequence, predicate.version, digest),
+        revoked=case.root.root.policy.revoked,
+        wanted=case.question.wanted,
+    )
+    # Without a memory there is nothing to say; asking for a version is checked all the same.
+    return stands if case.question.seen is None else f"{stands}; {history}"
+
+
+def _ask_log(case: _Case, rows: Rows) -> None:
+    """Step 8: in the log, and its witnesses saw it."""
+    policy, demands = case.day.root.root.policy.log, case.question.demands
+    asked = demands.log or demands.level is Level.PARANOID
+    if policy is None:
+        if not asked:
+            rows.not_required(8, "the root asks for no transparency log")
+            return
+        rows.step(8, _no_log)
+        return
+    predicate, digest = case.evidence.statement.predicate, case.evidence.statement_digest
+    entry = log_entry(predicate.project, predicate.version, digest)
+    proof = case.evidence.files.get(PROOF_FILE)
+    # The log goes on after the day of a release, and its proof may be renewed.
+    now = case.question.now
+    rows.step(
+        8,
+        lambda: _witnessed(
+            verify_inclusion(policy, case.day.root.parties, _need_proof(proof), entry, now),
+            required=asked,
+        ),
+        lambda inclusion: inclusion.words,
+    )
+
+
+def _witnessed(inclusion: Inclusion, *, required: bool) -> Inclusion:
+    """Demand a witness for who asks for a log: a log alone may show two histories."""
+    if required and not inclusion.witnesses:
+        raise NotEnoughError(
+            "no witness has seen the log, and you ask for witnesses",
+            hint="ask the project for a log with witnesses, or verify at level standard",
+        )
+    return inclusion
+
+
+def _no_log() -> None:
+    raise NotEnoughError(
+        "the root names no transparency log, and you ask for one",
+        hint="ask the project for a log, or verify at level standard",
+    )
+
+
+def _need_proof(proof: bytes | None) -> bytes:
+    if proof is None:
+        raise NotEnoughError(
+            "the bundle holds no proof that the log has this release",
+            where=PROOF_FILE,
+            hint="download the bundle again, or ask the project to log the release",
+        )
+    return proof
+
+
+def _ask_freshness(case: _Case, rows: Rows) -> None:
+    """Step 9: listed by a publisher lately, and nothing newer is."""
+    question, policy = case.question, case.root.root.policy
+    demands = question.demands
+    required = (
+        policy.freshness.required
+        or demands.freshness_days is not None
+        or demands.level is Level.PARANOID
+    )
+    if question.listing is None and not required:
+        rows.not_required(9, "the root asks for no freshness proof")
+        return
+    predicate = case.evidence.statement.predicate
+    release = ReleaseInHand(
+        project=predicate.project,
+        version=predicate.version,
+        sequence=predicate.sequence,
+        statement_sha256=case.evidence.statement_digest,
+    )
+    demand = FreshnessDemand(
+        wanted=question.wanted, required=required, max_age_days=demands.freshness_days
+    )
+
+    def ask() -> str | Row:
+        try:
+            return verify_freshness(_listing(case), release, demand, question.now)
+        except NotEnoughError as error:
+            if required:
+                raise
+            # What nobody asks for may be missing; what contradicts is refused all the same.
+            return Row(9, STEPS[8], Outcome.NOT_REQUIRED, f"not asked for; {error}")
+
+    rows.step(9, ask, lambda said: said)
+
+
+def _listing(case: _Case) -> VerifiedListing | None:
+    files = case.question.listing
+    if files is None:
+        return None
+    return verify_listing(case.root.having("publisher"), files, case.question.now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    build: Agreement
+    ignored: tuple[str, ...]
+
+
+def _agree(case: _Case, layout: TrustedLayout) -> _Agreed:
+    """Step 5: the quorum of each step, its rules, and what was left out."""
+    files, day = case.evidence.files, case.day
+    predicate, policy = case.evidence.statement.predicate, day.root.root.policy
     binding = ReleaseBinding(project=predicate.project, version=predicate.version)
-    reports = read_reports(evidence.files, layout.builders, binding, question.now)
+    reports = read_reports(files, layout.builders, binding, day.at)
     agreements: dict[str, Agreement] = {
         step.name: find_agreement(
-            step.name, reports, step.threshold, root.root.thresholds.organisations
+            step.name,
+            reports,
+            max(step.threshold, case.need("builders")),
+            case.need("organisations"),
         )
         for step in layout.layout.steps
     }
-    dissent = [report for agreement in agreements.values() for report in agreement.dissent]
-    if question.refuse_dissent and dissent:
-        names = ", ".join(sorted({report.builder.name for report in dissent}))
+    _refuse_dissent(case, agreements)
+    _require_commands(layout, reports, agreements)
+    verify_steps(layout.layout, agreements)
+    build = agreements["build"]
+    if policy.commit:
+        build = count_committed(
+            build, files, binding, case.need("builders"), case.need("organisations"), day.at
+        )
+    require_diversity(build, policy.diversity)
+    return _Agreed(build, reports.ignored + ignored_provenance(files, reports, day.at))
+
+
+def _refuse_dissent(case: _Case, agreements: Mapping[str, Agreement]) -> None:
+    dissent = {r.builder.name for agreement in agreements.values() for r in agreement.dissent}
+    if case.question.demands.refuse_dissent and dissent:
         raise VerificationError(
-            f"dissent: {shorten(names)} got other bytes",
+            f"dissent: {shorten(', '.join(sorted(dissent)))} got other bytes",
             hint='find out why, or set dissent = "record" in the policy',
         )
+
+
+def _require_commands(
+    layout: TrustedLayout, reports: Reports, agreements: Mapping[str, Agreement]
+) -> None:
+    dissent = [report for agreement in agreements.values() for report in agreement.dissent]
     for report in reports.standing:
-        if report in dissent:
-            continue
         expected = layout.layout.step(report.link.name).expected_command
-        if report.link.command != expected:
+        if report not in dissent and report.link.command != expected:
             raise VerificationError(
                 f"{report.builder.name} ran another command",
                 expected=" ".join(expected),
                 got=shorten(" ".join(report.link.command)),
             )
-    verify_steps(layout.layout, agreements)
-    notes = reports.ignored + ignored_provenance(evidence.files, reports, question.now)
-    return _Agreed(agreements["build"], notes)
 
 
-class _Rows:
-    """Collects one row per step; the worse of two outcomes of a step stays."""
-
-    def __init__(self) -> None:
-        self._rows: dict[int, Row] = {}
-
-    def step(
-        self, number: int, check: Callable[[], T], say: Callable[[T], str | Row] | None = None
-    ) -> T | None:
-        """Run one check; its result, or None with the row that says why not."""
-        name = STEPS[number - 1]
-        try:
-            result = check()
-        except NotEnoughError as error:
-            self._rows[number] = _row(number, Outcome.MISSING, error)
-        except (VerificationError, InputError) as error:
-            self._rows[number] = _row(number, Outcome.REFUSED, error)
-        else:
-            if say is not None:
-                said = say(result)
-                self._rows[number] = (
-                    said if isinstance(said, Row) else Row(number, name, Outcome.PASS, said)
-                )
-            return result
-        return None
-
-    def not_required(self, number: int, text: str) -> None:
-        """Record a step the root does not ask for."""
-        self._rows[number] = Row(number, STEPS[number - 1], Outcome.NOT_REQUIRED, text)
-
-    def complete(self) -> tuple[Row, ...]:
-        """Return all nine rows; a step without one was not reached."""
-        return tuple(
-            self._rows.get(number)
-            or Row(number, name, Outcome.NOT_REACHED, "not reached: an earlier step failed")
-            for number, name in enumerate(STEPS, 1)
-        )
-
-
-def _row(number: int, outcome: Outcome, error: RelsignError) -> Row:
-    return Row(number, STEPS[number - 1], outcome, str(error), error.hint)
-
-
-def _say_root(root: TrustedRoot) -> str:
-    until = root.root.expires.date().isoformat()
-    return f"{root.root.project}, version {root.root.version}, valid until {until}"
-
-
-def _say_signers(root: TrustedRoot, signers: tuple[Party, ...]) -> str:
-    names = " ".join(party.name for party in signers)
-    of = len(root.having("signer"))
-    need = root.root.thresholds.signers
-    return f"{len(signers)} of {of} signed (need {need}): {names}"
-
-
-def _say_layout(layout: TrustedLayout) -> str:
-    names = " ".join(party.name for party in layout.owners)
-    until = layout.layout.expires.date().isoformat()
-    return f"{len(layout.owners)} owners signed, valid until {until}: {names}"
-
-
-def _say_builders(root: TrustedRoot, agreed: _Agreed) -> Row:
-    build = agreed.build
-    of = len(root.having("builder"))
-    need = (
-        f"need {root.root.thresholds.builders}, {root.root.thresholds.organisations} organisations"
+def _fingerprints(case: _Case, build: Agreement, layout: TrustedLayout) -> str:
+    """Step 6: what the fingerprints bind, and an own rebuild where there is one."""
+    question = case.question
+    bound = verify_fingerprints(case.evidence, build, layout.recipe_sha256)
+    same = require_rebuilt(
+        question.rebuilt,
+        bound,
+        tuple(question.artifacts),
+        required=question.demands.level is Level.PARANOID,
     )
-    names = " ".join(party.name for party in build.builders)
-    text = f"{len(build.builders)} of {of} built the same bytes ({need}): {names}"
-    dissent = tuple(f"dissent: {report.builder.name} got other bytes" for report in build.dissent)
-    if dissent:
-        text += f"; {len(dissent)} dissent"
-    return Row(5, STEPS[4], Outcome.PASS, text, evidence=dissent + agreed.ignored)
+    return f"{len(bound)} bound{same}"

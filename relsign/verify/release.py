@@ -1,7 +1,8 @@
-"""Steps 2, 3 and 7: the statement, who signed it, and that it still stands."""
+"""Steps 2, 3 and 7: the statement, who signed it, and that it was not taken back."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,8 +16,11 @@ from relsign.formats.bundle import STATEMENT_FILE, Bundle, parse_bundle
 from relsign.formats.canonical import shorten
 from relsign.formats.envelope import Envelope, parse_envelope
 from relsign.formats.names import Digest
+from relsign.formats.policy import Revocation
 from relsign.formats.statement import Statement, parse_statement
 from relsign.verify.root import TrustedRoot
+
+_ROOT_NAME = re.compile(r"([1-9][0-9]{0,9})\.root\.json")
 
 CLOCK_SKEW = timedelta(hours=24)
 """How far a release may lie in the future before its time is called false."""
@@ -35,6 +39,17 @@ class Evidence:
     def statement_digest(self) -> Digest:
         """SHA-256 of the statement's payload."""
         return sha256_hex(self.envelope.payload)
+
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        """The versions of the root in the bundle, by number; none of them believed yet."""
+        numbered = {name: _ROOT_NAME.fullmatch(name) for name in self.files}
+        return tuple(
+            self.files[name]
+            for _number, name in sorted(
+                (int(match[1]), name) for name, match in numbered.items() if match
+            )
+        )
 
 
 def open_evidence(data: bytes) -> Evidence:
@@ -92,17 +107,32 @@ def verify_bytes(root: TrustedRoot, evidence: Evidence, artifacts: Mapping[str, 
     return f"{len(artifacts)} files have the released bytes"
 
 
-def verify_signers(root: TrustedRoot, evidence: Evidence, now: datetime) -> tuple[Party, ...]:
+def verify_signers(
+    root: TrustedRoot, evidence: Evidence, at: datetime, threshold: int
+) -> tuple[Party, ...]:
     """Return the signers of the statement, one per operator.
 
-    Raises NotEnoughError when too few signed, VerificationError when too few did
-    and one of the signatures is false.
+    `at` is when OpenPGP keys must be valid.  Raises NotEnoughError when too few signed,
+    VerificationError when too few did and one of the signatures is false.
     """
-    report = verify_envelope(evidence.envelope, root.having("signer"), now)
-    return require(report, root.root.thresholds.signers, "signers")
+    report = verify_envelope(evidence.envelope, root.having("signer"), at)
+    return require(report, threshold, "signers", _revoked_labels(root, evidence))
 
 
-def require(report: SignatureReport, threshold: int, people: str) -> tuple[Party, ...]:
+def _revoked_labels(root: TrustedRoot, evidence: Evidence) -> tuple[str, ...]:
+    """Say which signatures bear the label of a key the owners revoked: a hint, no more."""
+    labels = {signature.keyid for signature in evidence.envelope.signatures}
+    return tuple(
+        f"the key of {key.name} is revoked: {shorten(key.reason)}"
+        + (f"; {key.replacement} took its place" if key.replacement else "")
+        for key in root.root.policy.revoked_keys
+        if key.keyid in labels
+    )
+
+
+def require(
+    report: SignatureReport, threshold: int, people: str, notes: tuple[str, ...] = ()
+) -> tuple[Party, ...]:
     """Return the distinct parties of `report` if they meet `threshold`.
 
     Raises VerificationError if they do not and a signature was false, and
@@ -115,21 +145,23 @@ def require(report: SignatureReport, threshold: int, people: str) -> tuple[Party
     if report.bad:
         raise VerificationError(f"{count}; {report.bad[0]}", hint="the document was altered")
     others = f"; {report.unknown} by keys not in the root" if report.unknown else ""
-    raise NotEnoughError(f"{count}{others}", hint="wait for the missing signatures")
+    noted = "".join(f"; {note}" for note in notes)
+    raise NotEnoughError(f"{count}{others}{noted}", hint="wait for the missing signatures")
 
 
 def verify_standing(root: TrustedRoot, evidence: Evidence, now: datetime) -> str:
     """Check that the release is not revoked, not from the future, not its own past.
 
-    Raises VerificationError with the owners' reason where they revoked it.
+    Raises VerificationError with the owners' reason, and what to use instead, where
+    they took it back.
     """
-    digest = evidence.statement_digest
     predicate = evidence.statement.predicate
-    for revocation in root.root.revoked:
-        if revocation.statement_sha256 == digest or revocation.version == predicate.version:
+    for revocation in root.root.policy.revoked:
+        if revokes(revocation, predicate.version, evidence.statement_digest):
+            instead = revocation.replacement
             raise VerificationError(
                 f"revoked by the owners: {shorten(revocation.reason)}",
-                hint="do not use this release",
+                hint=f"use {instead} instead" if instead else "do not use this release",
             )
     if predicate.released_at > now + CLOCK_SKEW:
         raise VerificationError(
@@ -142,3 +174,8 @@ def verify_standing(root: TrustedRoot, evidence: Evidence, now: datetime) -> str
         raise VerificationError("a release that follows itself", got=predicate.version)
     after = predicate.previous.version if predicate.previous else "nothing: the first release"
     return f"not revoked; follows {after}"
+
+
+def revokes(revocation: Revocation, version: str, statement_sha256: str) -> bool:
+    """Say whether a revocation takes back a release."""
+    return statement_sha256 == revocation.statement_sha256 or version == revocation.version

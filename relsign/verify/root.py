@@ -1,26 +1,45 @@
-"""Step 1, the root: what the person pinned, turned into parties and thresholds."""
+"""Step 1, the root: what the person pinned, and what its owners made of it since.
+
+A root counts for itself only when enough of its own owners signed it, and takes its
+predecessor's place only when enough of *those* owners signed it as well (TUF
+specification 1.0, section 5.3): fewer stolen owner keys than the threshold change
+nothing.  Expiry is asked of the last version only.
+
+    trusted = extend_root(open_root(pinned), next_version)
+    require_unexpired(trusted, now)
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.keys import Party, check_members, parties_of
+from relsign.crypto.keys import Ed25519Public, Party, parties_of
+from relsign.crypto.signatures import verify_ed25519
 from relsign.crypto.threshold import distinct_operators
-from relsign.errors import InputError, VerificationError
+from relsign.crypto.tuf import require_derived
+from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.names import Digest
-from relsign.formats.root import Root, parse_root
+from relsign.formats.root import Root, RootFile, parse_root
 from relsign.formats.roster import Role
+from relsign.verify.inclusion import check_log
+
+MAX_ROTATIONS = 256
+"""As TUF's reference client bounds one walk."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedRoot:
-    """A root whose keys were checked and which has not expired."""
+    """A root that enough of its owners signed and whose keys were checked."""
 
     root: Root
     parties: tuple[Party, ...]
     digest: Digest
+    """SHA-256 of what was signed; its words are the root's."""
+    data: bytes
+    """The whole file."""
 
     def having(self, role: Role) -> tuple[Party, ...]:
         """Return the parties of a role."""
@@ -28,26 +47,79 @@ class TrustedRoot:
 
 
 def verify_root(data: bytes, now: datetime) -> TrustedRoot:
-    """Return the pinned root, checked; raise VerificationError or InputError otherwise.
+    """Return a root that holds by itself and has not expired at `now` (aware UTC).
 
-    Checked: canonical form, keys, twins, one operator counted once, thresholds
-    that the listed people can meet, expiry at `now` (aware UTC).
+    Raises what `open_root` and `require_unexpired` raise.
     """
-    root = parse_root(data)
-    parties = check_root(root)
-    if now >= root.expires:
+    return require_unexpired(open_root(data), now)
+
+
+def open_root(data: bytes) -> TrustedRoot:
+    """Return a root that holds by itself, whatever the day.
+
+    Checked: canonical form, TUF's part, keys, twins, thresholds the listed people can
+    meet, signatures of enough of its own owners.  Raises InputError, NotEnoughError for
+    missing signatures, or VerificationError when one of too few is false.
+    """
+    file = parse_root(data)
+    parties = check_root(file.signed)
+    trusted = TrustedRoot(file.signed, parties, sha256_hex(file.signed.to_bytes()), data)
+    _require_owners(file, trusted, "its own owners")
+    return trusted
+
+
+def extend_root(trusted: TrustedRoot, data: bytes) -> TrustedRoot:
+    """Return the next version of a root.
+
+    It must be version N+1 of the same project, signed by the thresholds of N and of
+    itself.  Raises VerificationError, NotEnoughError or InputError.
+    """
+    following = open_root(data)
+    old, new = trusted.root, following.root
+    if new.project != old.project:
+        raise VerificationError(
+            "a root of another project", where="root.json", expected=old.project, got=new.project
+        )
+    if new.version != old.version + 1:
+        raise VerificationError(
+            "not the next version of the root",
+            where="root.json: version",
+            expected=str(old.version + 1),
+            got=str(new.version),
+        )
+    _require_owners(parse_root(data), trusted, f"the owners of version {old.version}")
+    return following
+
+
+def walk_roots(trusted: TrustedRoot, newer: Iterable[bytes]) -> TrustedRoot:
+    """Return the last of several versions, each extending the one before.
+
+    Versions up to the trusted one are passed over, so that a whole chain may be given.
+    Raises as `extend_root` does, and VerificationError for too many.
+    """
+    for count, data in enumerate(newer, 1):
+        if count > MAX_ROTATIONS:
+            raise VerificationError("too many versions of the root", expected=f"{MAX_ROTATIONS}")
+        if parse_root(data).signed.version > trusted.root.version:
+            trusted = extend_root(trusted, data)
+    return trusted
+
+
+def require_unexpired(trusted: TrustedRoot, now: datetime) -> TrustedRoot:
+    """Return the root; raise VerificationError if it has expired at `now`."""
+    if now >= trusted.root.expires:
         raise VerificationError(
             "the trust root has expired",
             where="root.json: expires",
-            got=root.expires.isoformat(),
-            hint="get the project's new root.json and compare its 12 words",
+            got=trusted.root.expires.isoformat(),
+            hint=f"get the next one: relsign trust refresh {trusted.root.project}",
         )
-    return TrustedRoot(root, parties, sha256_hex(data))
+    return trusted
 
 
 def check_root(root: Root) -> tuple[Party, ...]:
     """Return a root's parties; raise InputError for keys or thresholds that cannot stand."""
-    parties = check_members(root.members, "root.json", share_roles=root.share_roles)
+    parties = require_derived(root)
     needs: tuple[tuple[Role, int], ...] = (
         ("owner", root.thresholds.owners),
         ("signer", root.thresholds.signers),
@@ -61,6 +133,7 @@ def check_root(root: Root) -> tuple[Party, ...]:
                 where=f"root.json: thresholds.{role}s",
                 expected=f"at most {people}",
                 got=str(threshold),
+                hint="enrol more people, or lower the threshold",
             )
     organisations = {p.organisation for p in parties_of(parties, "builder")}
     if root.thresholds.organisations > len(organisations):
@@ -70,4 +143,66 @@ def check_root(root: Root) -> tuple[Party, ...]:
             expected=f"at most {len(organisations)}",
             got=str(root.thresholds.organisations),
         )
+    _check_owners(parties_of(parties, "owner"))
+    _refuse_revoked(root, parties)
+    if root.policy.log is not None:
+        check_log(root.policy.log, parties)
     return parties
+
+
+def _check_owners(owners: tuple[Party, ...]) -> None:
+    """Refuse two keys of one owner: TUF clients would count that person twice."""
+    for number, one in enumerate(owners):
+        for two in owners[number + 1 :]:
+            if one.operator == two.operator:
+                raise InputError(
+                    f"{one.operator} holds two owner keys",
+                    where="root.json",
+                    got=f"{one.name} and {two.name}",
+                    hint="one owner has one key: remove the other",
+                )
+
+
+def _refuse_revoked(root: Root, parties: tuple[Party, ...]) -> None:
+    revoked = {key.keyid: key for key in root.policy.revoked_keys}
+    for party in parties:
+        if party.keyid in revoked:
+            raise InputError(
+                f"the key of {party.name} is revoked: {revoked[party.keyid].reason}",
+                where="root.json: members",
+                got=party.name,
+                hint="remove the member, or enrol a new key",
+            )
+
+
+def _require_owners(file: RootFile, trusted: TrustedRoot, whose: str) -> None:
+    """Demand that enough owners of `trusted` signed `file`; each person counts once.
+
+    A label that names an owner's key must hold that owner's signature: TUF clients go by
+    it, so a false one is a contradiction where too few others signed.
+    """
+    message = file.signed.to_bytes()
+    labels = {party.keyid: party for party in trusted.having("owner")}
+    valid: list[Party] = []
+    bad: list[str] = []
+    for signature in file.signatures:
+        party = labels.get(signature.keyid)
+        if party is None or not isinstance(party.key, Ed25519Public):
+            continue
+        try:
+            verify_ed25519(party.key, bytes.fromhex(signature.sig), message)
+        except VerificationError as error:
+            bad.append(f"{party.name}: {error.what}")
+        else:
+            valid.append(party)
+    count, need = len(distinct_operators(tuple(valid))), trusted.root.thresholds.owners
+    if count >= need:
+        return
+    missing = f"version {file.signed.version} is signed by {count} of {whose} (need {need})"
+    if bad:
+        raise VerificationError(f"{missing}; {bad[0]}", where="root.json: signatures")
+    raise NotEnoughError(
+        missing,
+        where="root.json: signatures",
+        hint="owners sign it with `relsign root sign --as NAME`",
+    )

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from relsign.errors import VerificationError
+from relsign.formats.canonical import Value
 
 Digests = Mapping[str, str]
 """Path -> SHA-256."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepArtifacts:
+class StepArtifacts(Value, frozen=True):
     """What a step took in and gave out, as its builders agreed."""
 
     materials: Digests

@@ -45,7 +45,7 @@ def verify(download: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_good_download(download: Path) -> None:
     done = verify(download, "--root", "root.json", NAME)
-    expires = parse_root((download / "root.json").read_bytes()).expires
+    expires = parse_root((download / "root.json").read_bytes()).signed.expires
     digest = subprocess.run(
         ["sha256sum", NAME], cwd=download, capture_output=True, text=True, check=True
     ).stdout.split()[0]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from nacl.bindings import crypto_core_ed25519_add
 from nacl.signing import SigningKey
 from securesystemslib.signer._utils import compute_default_keyid

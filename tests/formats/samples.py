@@ -45,7 +45,7 @@ from relsign.formats.lock import (
 )
 from relsign.formats.manifest import encode_manifest, parse_manifest
 from relsign.formats.names import Digest
-from relsign.formats.policy import Revocation, Thresholds, parse_policy
+from relsign.formats.policy import Revocation, RevokedKey, Thresholds, Vouched, parse_policy
 from relsign.formats.provenance import (
     BuildDefinition,
     BuilderIdentity,
@@ -59,7 +59,17 @@ from relsign.formats.provenance import (
     parse_provenance,
 )
 from relsign.formats.recipe import parse_recipe
-from relsign.formats.root import Root, parse_root
+from relsign.formats.root import (
+    Root,
+    RootFile,
+    RootPolicy,
+    RootSignature,
+    TufKey,
+    TufPublic,
+    TufRole,
+    TufRoles,
+    parse_root,
+)
 from relsign.formats.roster import Ed25519Key, Member, OpenPGPKey, parse_roster
 from relsign.formats.statement import (
     FingerprintId,
@@ -235,6 +245,7 @@ def make_statement() -> Statement:
                 FingerprintId(target="linux-arm64", sha256=BB),
             ),
             layout_sha256=CC,
+            sequence=2,
             previous=PreviousRelease(version="1.11", statement_sha256=BB),
             released_at=NOON,
         ),
@@ -320,18 +331,31 @@ def make_members() -> tuple[Member, ...]:
     )
 
 
-def make_root() -> Root:
-    """Return a trust root of two members."""
-    return Root(
-        project="gzip",
+def make_root() -> RootFile:
+    """Return a trust root of two members, signed in form."""
+    nobody = TufRole(keyids=(), threshold=1)
+    signed = Root(
         version=3,
         expires=LATER,
-        members=make_members(),
-        thresholds=Thresholds(owners=1, signers=1, builders=2, organisations=2),
-        dissent="refuse",
-        share_roles=False,
-        revoked=(Revocation(statement_sha256=AA, reason="the tarball was swapped"),),
+        keys={AA: TufKey(keyval=TufPublic(public=BB))},
+        roles=TufRoles(
+            root=TufRole(keyids=(AA,), threshold=1),
+            snapshot=nobody,
+            targets=nobody,
+            timestamp=nobody,
+        ),
+        policy=RootPolicy(
+            project="gzip",
+            members=make_members(),
+            thresholds=Thresholds(owners=1, signers=1, builders=2, organisations=2),
+            dissent="refuse",
+            share_roles=False,
+            revoked=(Revocation(statement_sha256=AA, reason="the tarball was swapped"),),
+            revoked_keys=(RevokedKey(name="eve", keyid=BB, reason="laptop stolen"),),
+            vouched=(Vouched(version="1.0", statement_sha256=AA, root_sha256=BB),),
+        ),
     )
+    return RootFile(signatures=(RootSignature(keyid=AA, sig="ab" * 64),), signed=signed)
 
 
 def make_bundle_value() -> Bundle:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pathlib
 
+import msgspec
 import pytest
 from in_toto.models.link import Link as ReferenceLink
 from in_toto.models.metadata import Metadata as ReferenceMetadata
 
-from relsign.formats.link import link_file_name, parse_link
+from relsign.errors import InputError
+from relsign.formats.link import MAX_HEARD, Byproducts, Host, Link, link_file_name, parse_link
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
     BAD_NAMES,
+    BB,
     REMOVE,
     Path,
     Row,
@@ -95,3 +98,91 @@ def test_the_reference_reads_what_we_write(tmp_path: pathlib.Path) -> None:
     assert reference.materials == plain(make_link().materials)
     assert reference.products == plain(make_link().products)
     assert reference.environment == {"project": "gzip", "version": "1.12"}
+
+
+# --- byproducts --------------------------------------------------------------------------------
+
+HOST = Host(engine="docker", engine_version="20.10.24", platform="x86_64", environment="debian-12")
+OPENED = Byproducts(host=HOST, commitment_salt=AA, heard=(AA, BB))
+BAD_WORDS = (
+    "",
+    "Docker",
+    "docker engine",
+    "../docker",
+    "/usr",
+    "-x",
+    ".x",
+    "_x",
+    "a\n",
+    "a\x1b",
+    "a\u202e",
+    "\uff44ocker",
+    "x" * 65,
+)
+
+
+def opened(step: str = "build") -> object:
+    link: Link = msgspec.structs.replace(make_link(), byproducts=OPENED)
+    return change(plain(link), ("name",), step)
+
+
+BYPRODUCT_ROWS: list[Row] = [
+    (("host", "hostname"), "alice-laptop", "byproducts.host", "unknown field (got hostname)"),
+    (("host", "engine"), REMOVE, "byproducts.host", "field missing (expected engine)"),
+    (("host", "platform"), REMOVE, "byproducts.host", "field missing (expected platform)"),
+    (("host", "environment"), REMOVE, "byproducts.host", "field missing (expected environment)"),
+    (("host", "engine_version"), None, "byproducts.host", ""),
+    (("host", "engine_version"), "1 2", "byproducts.host.engine_version", "up to 64"),
+    (("host",), "docker", "byproducts.host", "expected a table"),
+    (("host",), None, "byproducts", ""),
+    (("commitment_salt",), REMOVE, "byproducts", "stand together"),
+    (("heard",), REMOVE, "byproducts", "stand together"),
+    (("heard",), [BB, AA], "byproducts", "heard is not sorted"),
+    (("heard",), [AA, AA], "byproducts", "commitment named twice"),
+    (("heard",), AA, "byproducts.heard", "expected a list"),
+    (("heard",), [f"{n:064x}" for n in range(MAX_HEARD + 1)], "byproducts.heard", "256"),
+    *((("commitment_salt",), bad, "byproducts.commitment_salt", "") for bad in BAD_DIGESTS),
+    *((("heard", 0), bad, "byproducts", "") for bad in BAD_DIGESTS),
+    *(
+        (("host", field), bad, f"byproducts.host.{field}", "up to 64")
+        for field in ("engine", "platform", "environment")
+        for bad in BAD_WORDS
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "new", "where", "words"), BYPRODUCT_ROWS)
+def test_wrong_byproducts_are_refused(path: Path, new: object, where: str, words: str) -> None:
+    data = dump(change(opened(), ("byproducts", *path), new))
+    with pytest.raises(InputError) as caught:
+        parse_link(data)
+    assert caught.value.where.startswith(f"link: {where}")
+    assert words in str(caught.value)
+
+
+def test_byproducts_are_read_back_and_what_is_not_said_is_not_written() -> None:
+    assert parse_link(dump(opened())).byproducts == OPENED
+    assert b'"byproducts":{}' in make_link().to_bytes()
+    bare = Byproducts(host=Host(engine="podman", platform="aarch64", environment="alpine-3.20"))
+    link = msgspec.structs.replace(make_link(), byproducts=bare)
+    assert parse_link(link.to_bytes()) == link
+    assert b"engine_version" not in link.to_bytes()
+    assert b"heard" not in link.to_bytes()
+
+
+def test_nobody_heard_is_a_list_of_nobody() -> None:
+    alone = Byproducts(commitment_salt=AA, heard=())
+    link = msgspec.structs.replace(make_link(), byproducts=alone)
+    assert parse_link(link.to_bytes()).byproducts.heard == ()
+
+
+def test_only_a_build_opens_a_commitment() -> None:
+    assert_refused(parse_link, dump(opened("source")), "link", "another step than build")
+
+
+def test_the_reference_reads_byproducts_as_they_are(tmp_path: pathlib.Path) -> None:
+    link = msgspec.structs.replace(make_link(), byproducts=OPENED)
+    (tmp_path / "file").write_bytes(make_envelope(link.to_bytes()).to_bytes())
+    reference = ReferenceMetadata.load(tmp_path / "file").get_payload()
+    assert isinstance(reference, ReferenceLink)
+    assert reference.byproducts == plain(OPENED)

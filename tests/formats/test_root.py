@@ -6,9 +6,11 @@ import pytest
 
 from relsign.formats.root import parse_root
 from tests.formats.samples import (
+    AA,
     BAD_INTEGERS,
     BAD_NAMES,
     BAD_TIMES,
+    BB,
     PUBLIC,
     REMOVE,
     Path,
@@ -21,6 +23,7 @@ from tests.formats.samples import (
 )
 
 WHOLE = plain(make_root())
+SIGNATURE = {"keyid": AA, "sig": "ab" * 64}
 BOB = {
     "name": "bob",
     "operator": "x",
@@ -29,14 +32,14 @@ BOB = {
     "key": {"kind": "ed25519", "public": PUBLIC[1]},
 }
 ROWS: list[Row] = [
-    (("format",), "relsign/root/2", "format", "expected relsign/root/1"),
+    (("format",), "relsign/root/1", "format", "expected relsign/root/2"),
     (("signatures",), [], "", "unknown field (got signatures)"),
     (("members",), [], "members", "length >= 1"),
     (("members",), [BOB] * 257, "members", "length <= 256"),
     (("members", 2), BOB, "", "member named twice: bob"),
     (("members", 2), {**BOB, "name": "a"}, "", "members are not sorted by name"),
     (("members", 0, "roles"), [], "members[0].roles", "length >= 1"),
-    (("members", 0, "roles"), ["king"], "members[0].roles[0]", "builder or owner or signer"),
+    (("members", 0, "roles"), ["king"], "members[0].roles[0]", "builder or log or owner"),
     (("members", 0, "roles"), ["owner", "owner"], "members[0]", "role named twice: owner"),
     (("members", 0, "key", "kind"), "rsa", "members[0].key.kind", "ed25519 or openpgp, got 'rsa'"),
     (("members", 0, "key", "kind"), REMOVE, "members[0].key", "field missing (expected kind)"),
@@ -50,9 +53,12 @@ ROWS: list[Row] = [
     (("thresholds", "organisations"), 3, "thresholds", "organisations is larger than builders"),
     (("thresholds", "witnesses"), 1, "thresholds", "unknown field"),
     (("revoked", 0, "reason"), "a\nb", "revoked[0].reason", "one line"),
-    (("version",), 2**31 + 1, "version", "<= 2147483648"),
-    (("version",), 0, "version", ">= 1, got 0"),
-    *((("version",), bad, "version", "an integer") for bad in BAD_INTEGERS),
+    (("revoked", 0, "statement_sha256"), None, "revoked[0]", "names neither"),
+    (("revoked_keys", 0, "keyid"), "ab", "revoked_keys[0].keyid", "40 or 64 digits"),
+    (("vouched", 0, "root_sha256"), "ab", "vouched[0].root_sha256", "64 digits"),
+    (("freshness", "days"), 0, "freshness.days", ">= 1, got 0"),
+    (("diversity", "engines"), 0, "diversity.engines", ">= 1, got 0"),
+    (("commit",), 1, "commit", "expected true or false"),
     *(
         (("thresholds", role), bad, f"thresholds.{role}", "an integer")
         for role in ("owners", "signers", "builders", "organisations")
@@ -62,15 +68,42 @@ ROWS: list[Row] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "new", "where", "words"), ROWS)
-def test_wrong_fields_are_refused(path: Path, new: object, where: str, words: str) -> None:
+TUF_ROWS: list[Row] = [
+    (("signed", "_type"), "targets", "signed._type", "expected root"),
+    (("signed", "consistent_snapshot"), False, "signed", "consistent_snapshot is not true"),
+    (("signed", "spec_version"), "2.0.0", "signed.spec_version", "1.0.31"),
+    (("signed", "x-other"), 1, "signed", "unknown field"),
+    (("signed", "keys", AA, "scheme"), "rsa", f"signed.keys.{AA}.scheme", "expected ed25519"),
+    (("signed", "roles", "root", "threshold"), 0, "signed.roles.root.threshold", ">= 1, got 0"),
+    (("signed", "roles", "king"), {}, "signed.roles", "unknown field"),
+    (("signed", "roles", "targets"), REMOVE, "signed.roles", "field missing"),
+    (("signed", "version"), 2**31 + 1, "signed.version", "<= 2147483648"),
+    (("signed", "version"), 0, "signed.version", ">= 1, got 0"),
+    *((("signed", "version"), bad, "signed.version", "an integer") for bad in BAD_INTEGERS),
+    (("signatures", 0, "sig"), "AB" * 64, "signatures[0].sig", "128 digits"),
+    (("signatures", 0, "keyid"), "ab", "signatures[0].keyid", "64 digits"),
+    (("signatures",), [SIGNATURE, SIGNATURE], "", "signature's keyid named twice"),
+    (("signatures",), [{**SIGNATURE, "keyid": BB}, SIGNATURE], "", "not sorted by keyid"),
+    (("signatures",), [SIGNATURE] * 65, "signatures", "length <= 64"),
+]
+
+
+@pytest.mark.parametrize(("path", "new", "where", "words"), TUF_ROWS)
+def test_wrong_fields_of_tuf_are_refused(path: Path, new: object, where: str, words: str) -> None:
     place = f"root.json: {where}" if where else "root.json"
     assert_refused(parse_root, dump(change(WHOLE, path, new)), place, words)
 
 
+@pytest.mark.parametrize(("path", "new", "where", "words"), ROWS)
+def test_wrong_fields_are_refused(path: Path, new: object, where: str, words: str) -> None:
+    inside = f"signed[x-relsign].{where}" if where else "signed[x-relsign]"
+    data = dump(change(WHOLE, ("signed", "x-relsign", *path), new))
+    assert_refused(parse_root, data, f"root.json: {inside}", words)
+
+
 @pytest.mark.parametrize("time", BAD_TIMES)
 def test_a_time_has_one_form(time: object) -> None:
-    data = dump(change(WHOLE, ("expires",), time))
+    data = dump(change(WHOLE, ("signed", "expires"), time))
     unread = time in {"2026-11-21T13:00:00+01:00", "2026-11-21T12:00:00.5Z"}
     words = "expires is not whole seconds in UTC" if unread else "got "
-    assert_refused(parse_root, data, "root.json" if unread else "root.json: expires", words)
+    assert_refused(parse_root, data, "root.json: signed" if unread else "root.json: signed.expires", words)

@@ -22,7 +22,17 @@ from relsign.formats.link import Link, ReleaseBinding, Sha256, parse_link
 from relsign.formats.manifest import encode_manifest, parse_manifest
 from relsign.formats.names import Digest, is_reserved
 from relsign.formats.policy import Revocation, Thresholds
-from relsign.formats.root import Root, parse_root
+from relsign.formats.root import (
+    Root,
+    RootFile,
+    RootPolicy,
+    RootSignature,
+    TufKey,
+    TufPublic,
+    TufRole,
+    TufRoles,
+    parse_root,
+)
 from relsign.formats.roster import Ed25519Key, Member, OpenPGPKey
 from relsign.formats.statement import (
     FingerprintId,
@@ -84,18 +94,27 @@ statements = st.builds(
             lambda table: tuple(FingerprintId(target=n, sha256=table[n]) for n in sorted(table))
         ),
         layout_sha256=digests,
-        previous=st.none() | st.builds(PreviousRelease, version=names, statement_sha256=digests),
+        sequence=st.integers(2, 2**31),
+        previous=st.builds(PreviousRelease, version=names, statement_sha256=digests),
+        released_at=times,
+    )
+    | st.builds(
+        ReleasePredicate,
+        project=names,
+        version=names,
+        fingerprints=st.just((FingerprintId(target="t", sha256=Digest("0" * 64)),)),
+        layout_sha256=digests,
+        sequence=st.just(1),
+        previous=st.none(),
         released_at=times,
     ),
 )
 keys = st.builds(Ed25519Key, public=digests) | st.builds(
     OpenPGPKey, certificate=st.text(LETTERS + "+/", min_size=40, max_size=60)
 )
-roots = st.builds(
-    Root,
+root_policies = st.builds(
+    RootPolicy,
     project=names,
-    version=st.integers(1, 2**31),
-    expires=times,
     members=st.dictionaries(names, st.tuples(names, keys), min_size=1, max_size=4).map(
         lambda table: tuple(
             Member(
@@ -108,6 +127,27 @@ roots = st.builds(
     dissent=st.sampled_from(["refuse", "record"]),
     share_roles=st.booleans(),
     revoked=revocations.map(tuple),
+)
+tuf_roles = st.builds(
+    TufRole, keyids=st.lists(digests, max_size=3).map(tuple), threshold=st.integers(1, 64)
+)
+roots = st.builds(
+    RootFile,
+    signatures=st.dictionaries(digests, st.text(HEX, min_size=128, max_size=128), max_size=3).map(
+        lambda table: tuple(RootSignature(keyid=k, sig=table[k]) for k in sorted(table))
+    ),
+    signed=st.builds(
+        Root,
+        version=st.integers(1, 2**31),
+        expires=times,
+        keys=st.dictionaries(
+            digests, st.builds(TufKey, keyval=st.builds(TufPublic, public=digests)), max_size=2
+        ),
+        roles=st.builds(
+            TufRoles, root=tuf_roles, snapshot=tuf_roles, targets=tuf_roles, timestamp=tuf_roles
+        ),
+        policy=root_policies,
+    ),
 )
 signatures = st.builds(
     Signature,
@@ -142,7 +182,7 @@ def test_statements(value: Statement) -> None:
 
 
 @given(roots)
-def test_roots(value: Root) -> None:
+def test_roots(value: RootFile) -> None:
     assert parse_root(value.to_bytes()) == value
 
 

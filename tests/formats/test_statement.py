@@ -78,8 +78,11 @@ def test_a_time_has_one_form(time: object) -> None:
 
 
 def test_a_first_release_has_no_previous() -> None:
-    data = dump(change(WHOLE, ("predicate", "previous"), None))
+    first = change(WHOLE, ("predicate", "previous"), None)
+    data = dump(change(first, ("predicate", "sequence"), 1))
     assert parse_statement(data).predicate.previous is None
+    for gap in (dump(first), dump(change(WHOLE, ("predicate", "sequence"), 1))):
+        assert_refused(parse_statement, gap, "statement: predicate", "the first release follows")
 
 
 def test_subjects_are_the_manifest() -> None:

@@ -29,7 +29,7 @@ def current(project: Project) -> TrustedRoot:
 
 
 def collect(project: Project) -> Candidate:
-    return collect_candidate(project.release, current(project), now_utc())
+    return collect_candidate(project.release, current(project), (), now_utc())
 
 
 def link_of(project: Project, builder: str, step: str = "build") -> Path:

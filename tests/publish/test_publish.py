@@ -42,7 +42,7 @@ def listing(folder: Path) -> dict[str, str]:
 def collect(project: Project) -> Candidate:
     now = now_utc()
     root = verify_root(project.workspace.root_file.read_bytes(), now)
-    return collect_candidate(project.release, root, now)
+    return collect_candidate(project.release, root, (), now)
 
 
 def publish_judged(

@@ -203,7 +203,7 @@ def test_a_crash_before_the_root_is_mended_by_the_same_command(
     said = capsys.readouterr().err
     assert "ALREADY PUBLISHED  demo 1.1" in said
     assert "root.json: dissent refuse → record" in said
-    assert parse_root(published.root_file.read_bytes()).version == 2
+    assert parse_root(published.root_file.read_bytes()).signed.version == 2
 
 
 def test_an_older_root_never_comes_back(published: Project, capsys: Capture) -> None:

@@ -20,7 +20,8 @@ from relsign.formats.names import Digest
 from relsign.formats.statement import PreviousRelease, parse_statement
 from relsign.sign.keystore import KeyStore
 from relsign.sign.links import seal
-from relsign.sign.policy import current_layout, current_root
+from relsign.sign.policy import current_layout
+from relsign.sign.root import current_root
 from relsign.sign.release import (
     OLDEST_PROPOSAL,
     Previous,
@@ -265,7 +266,7 @@ def test_a_signer_refuses_a_date_out_of_reach(project: Project, age: timedelta, 
 
 
 def before(released_at: datetime) -> Previous:
-    return Previous(PreviousRelease(version="0.9", statement_sha256=Digest("b" * 64)), released_at)
+    return Previous(PreviousRelease(version="0.9", statement_sha256=Digest("b" * 64)), 4, released_at)
 
 
 def test_a_release_is_not_dated_before_the_one_it_follows(project: Project) -> None:

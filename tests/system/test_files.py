@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from relsign.errors import HostError, InputError, NotEnoughError
+from relsign.formats.names import Digest
 from relsign.system.files import (
+    LARGE_BYTES,
+    READ_BYTES,
+    HashedFile,
     copy_hashed,
     hash_file,
+    hash_files,
     make_folder,
     new_file,
     read_bounded,
@@ -74,6 +81,58 @@ def test_a_copy_is_hashed_as_it_is_written(tmp_path: Path) -> None:
     assert copied.sha256 == hashlib.sha256(data).hexdigest() == hash_file(tmp_path / "b").sha256
     assert copied.size == len(data)
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o755
+
+
+SIZES = (0, 1, LARGE_BYTES - 1, LARGE_BYTES, READ_BYTES - 1, READ_BYTES, 3 * READ_BYTES + 1)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_of_any_size_is_hashed_whole(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    path.chmod(0o640)
+    assert hash_file(path) == HashedFile(
+        Digest(hashlib.sha256(data).hexdigest()), size, 0o640
+    ) == hash_files([path])[0]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_many_files_come_back_in_their_order(tmp_path: Path, count: int) -> None:
+    paths = [tmp_path / f"{size}-{n}" for n in range(count) for size in SIZES]
+    for path in paths:
+        path.write_bytes(path.name.encode() * int(path.name.partition("-")[0]))
+    hashed = hash_files([*reversed(paths), *paths])
+    assert hashed == tuple(hash_file(path) for path in [*reversed(paths), *paths])
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder", "socket", "device"])
+def test_one_file_among_many_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
+    good = tmp_path / "good"
+    good.write_bytes(b"x" * LARGE_BYTES)
+    for path, error in ((odd(tmp_path, kind), InputError), (tmp_path / "no", NotEnoughError)):
+        with pytest.raises(error, match=path.name):
+            hash_files([good, path, good, tmp_path / "absent as well"])
+
+
+def test_an_interrupt_ends_all_workers(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(200)]
+    for path in paths:
+        path.touch()
+        os.truncate(path, 8 << 20)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            hash_files(paths)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert threading.active_count() == 1
 
 
 def test_a_new_file_never_replaces_one(tmp_path: Path) -> None:

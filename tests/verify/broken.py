@@ -17,6 +17,7 @@ from relsign.formats.link import ReleaseBinding, Sha256, link_file_name
 from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
 from relsign.formats.statement import PreviousRelease, Statement
+from relsign.verify.demands import Demands
 from relsign.verify.verdict import Outcome, Row
 from tests.verify.releases import (
     ARTIFACT,
@@ -319,7 +320,9 @@ BROKEN: dict[str, tuple[Release, str, Outcome, str]] = {
         "disagree",
     ),
     "dissent where it refuses": (
-        Release(change_files=added(link_files(OTHER, "builder-c")), refuse_dissent=True),
+        Release(
+            change_files=added(link_files(OTHER, "builder-c")), demands=Demands(refuse_dissent=True)
+        ),
         "builders",
         Outcome.REFUSED,
         "dissent: builder-c",

@@ -26,7 +26,16 @@ from relsign.formats.link import Link, Sha256, link_file_name
 from relsign.formats.names import Digest
 from relsign.formats.policy import Policy, Thresholds
 from relsign.formats.recipe import Recipe, parse_recipe
-from relsign.formats.root import Root
+from relsign.formats.root import (
+    Root,
+    RootFile,
+    RootPolicy,
+    RootSignature,
+    TufKey,
+    TufPublic,
+    TufRole,
+    TufRoles,
+)
 from relsign.formats.roster import Ed25519Key, Member, Role
 from relsign.formats.statement import (
     FingerprintId,
@@ -38,6 +47,7 @@ from relsign.formats.statement import (
 from relsign.sign.layout import compile_layout
 from relsign.sign.links import make_links
 from relsign.verify.decision import Decision, Question, decide
+from relsign.verify.demands import Demands
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=90)
@@ -96,19 +106,61 @@ def member(name: str, operator: str, organisation: str, role: Role) -> Member:
     )
 
 
-def make_root(**changes: object) -> Root:
-    """Return the trust root of the demo project, with some fields changed."""
-    root = Root(
+def make_root(*, version: int = 1, expires: datetime = LATER, **changes: object) -> Root:
+    """Return the trust root of the demo project, with some of its policy changed."""
+    policy = RootPolicy(
         project="demo",
-        version=1,
-        expires=LATER,
         members=tuple(sorted((member(*person) for person in PEOPLE), key=lambda m: m.name)),
         thresholds=Thresholds(owners=2, signers=2, builders=2, organisations=2),
         dissent="refuse",
         share_roles=False,
-        revoked=(),
     )
-    return msgspec.structs.replace(root, **changes)
+    return root_of(msgspec.structs.replace(policy, **changes), version, expires)
+
+
+def root_of(policy: RootPolicy, version: int = 1, expires: datetime = LATER) -> Root:
+    """Return a root whose TUF part follows from its policy, however bad that is."""
+    held = {
+        role: {
+            public_of(m): m.key.public
+            for m in policy.members
+            if role in m.roles and isinstance(m.key, Ed25519Key)
+        }
+        for role in ("owner", "publisher")
+    }
+    publishing = TufRole(keyids=tuple(sorted(held["publisher"])), threshold=1)
+    owning = TufRole(keyids=tuple(sorted(held["owner"])), threshold=policy.thresholds.owners)
+    return Root(
+        version=version,
+        expires=expires,
+        keys={
+            keyid: TufKey(keyval=TufPublic(public=Digest(public)))
+            for keyid, public in {**held["owner"], **held["publisher"]}.items()
+        },
+        roles=TufRoles(root=owning, snapshot=publishing, targets=publishing, timestamp=publishing),
+        policy=policy,
+    )
+
+
+def public_of(who: Member) -> Digest:
+    """Return the keyid of an Ed25519 member, as securesystemslib derives it."""
+    assert isinstance(who.key, Ed25519Key)
+    return Digest(Ed25519Public(bytes.fromhex(who.key.public)).keyid)
+
+
+def signed_root(root: Root, owners: Iterable[str] = ("olga", "oona")) -> bytes:
+    """Return a root file that these people signed, whoever they are."""
+    message = root.to_bytes()
+    signatures = {
+        Digest(Ed25519Public(secret(name).verify_key.encode()).keyid): sign_by(name, message)
+        for name in owners
+    }
+    return RootFile(
+        signatures=tuple(
+            RootSignature(keyid=keyid, sig=signatures[keyid].hex()) for keyid in sorted(signatures)
+        ),
+        signed=root,
+    ).to_bytes()
 
 
 def recipe() -> Recipe:
@@ -194,11 +246,14 @@ class Release:
     change_files: Callable[[dict[str, bytes]], dict[str, bytes]] = lambda files: files
     artifacts: dict[str, str] = field(default_factory=lambda: {NAME: sha256_hex(ARTIFACT)})
     now: datetime = NOW
-    refuse_dissent: bool = False
+    demands: Demands = field(default_factory=Demands)
+    sequence: int | None = None
+    """Counted from the previous release where None."""
+    root_signers: tuple[str, ...] = ("olga", "oona")
 
     def compiled_layout(self) -> Layout:
         """Return the layout the owners sign."""
-        policy = Policy(thresholds=make_root().thresholds)
+        policy = Policy(thresholds=make_root().policy.thresholds)
         everyone = check_members(self.layout_members, "test", share_roles=True)
         layout = compile_layout(
             recipe(),
@@ -224,6 +279,7 @@ class Release:
                     FingerprintId(target="linux", sha256=sha256_hex(self.fingerprint.to_bytes())),
                 ),
                 layout_sha256=sha256_hex(self.compiled_layout().to_bytes()),
+                sequence=self.sequence or (1 if self.previous is None else 2),
                 previous=self.previous,
                 released_at=self.released_at,
             ),
@@ -248,11 +304,11 @@ class Release:
     def question(self) -> Question:
         """Return what is to be decided."""
         return Question(
-            root=self.root.to_bytes(),
+            root=signed_root(self.root, self.root_signers),
             bundle=self.bundle(),
             artifacts=self.artifacts,
             now=self.now,
-            refuse_dissent=self.refuse_dissent,
+            demands=self.demands,
         )
 
     def decide(self) -> Decision:

@@ -25,7 +25,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from relsign.errors import HostError, InputError, VerificationError
-from relsign.formats.root import Root, parse_root
+from relsign.formats.root import MAX_ROOT_BYTES, Root, parse_root
+from relsign.publish.announce import Announcer, NextListing, Public, put_metadata
+from relsign.publish.index import METADATA
 from relsign.publish.places import DISSENT, EVIDENCE
 from relsign.publish.release import Candidate
 from relsign.publish.renewal import find_changes, read_tree
@@ -34,6 +36,7 @@ from relsign.publish.standing import (
     KEYS,
     ROOT,
     judge_published,
+    published_versions,
     refuse_name,
     require_all_stand,
 )
@@ -47,10 +50,10 @@ from relsign.system.files import (
     sync_folder,
 )
 from relsign.verify.decision import VerifiedRelease
+from relsign.verify.freshness import ListingFiles
 
 STAGING = ".staging"
 PUBLIC = 0o755
-MAX_ROOT_BYTES = 4 << 20
 
 
 class Word(Enum):
@@ -69,6 +72,10 @@ class RootPublished:
     notes: tuple[str, ...]
 
 
+Judge = Callable[[Path, ListingFiles | None], VerifiedRelease]
+"""Says of a staged folder, with the listing that will name it, whether it may be public."""
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """Where a release is, what this call did, and how many files the version has."""
@@ -84,8 +91,8 @@ class Published:
 def publish_to_directory(
     directory: Path,
     candidate: Candidate,
-    keys: Mapping[str, bytes],
-    judge: Callable[[Path], VerifiedRelease],
+    public: Public,
+    judge: Judge,
     now: datetime,
 ) -> Published:
     """Publish a candidate that `judge` accepts once it is staged.
@@ -98,24 +105,27 @@ def publish_to_directory(
     refuse_name(candidate.version)
     project = _public_folder(directory, candidate.project)
     with _alone(project), _staging(project) as staging:
-        return _publish(project, staging, candidate, keys, judge, now)
+        return _publish(project, staging, candidate, public, judge, now)
 
 
 def publish_root(
-    directory: Path, root: bytes, keys: Mapping[str, bytes], now: datetime
+    directory: Path, roots: tuple[bytes, ...], public: Public, now: datetime
 ) -> RootPublished:
-    """Publish a project's root and keys without a release.
+    """Publish a project's root, every version of it, and keys without a release.
 
     Raises VerificationError if another root of the same or a later version is
     published or a published version would fall, HostError for a busy folder or a
     full disk.
     """
-    project = _public_folder(directory, parse_root(root).project)
+    root = roots[-1]
+    project = _public_folder(directory, parse_root(root).signed.project)
     with _alone(project), _staging(project) as staging:
         change = _root_change(project, root)
         notes = require_all_stand(project, root, now) if change else ()
-        _stage_root(project, staging, root, keys)
+        index = _next_listing(project, public, None, now)
+        _stage_root(project, staging, root, public.keys)
         _put_root(project, staging)
+        put_metadata(project, roots, index.files if index else None)
         return RootPublished(change, notes)
 
 
@@ -123,23 +133,45 @@ def _publish(
     project: Path,
     staging: Path,
     candidate: Candidate,
-    keys: Mapping[str, bytes],
-    judge: Callable[[Path], VerifiedRelease],
+    public: Public,
+    judge: Judge,
     now: datetime,
 ) -> Published:
     staged, final = staging / "release", project / candidate.version
     change = _root_change(project, candidate.root)
     _stage_release(staged, candidate)
-    judge(staged)
+    index = _next_listing(project, public, candidate, now)
+    judge(staged, index.listing if index else None)
     notes: tuple[str, ...] = ()
     if change:
         notes = require_all_stand(project, candidate.root, now, besides=candidate.version)
-    _stage_root(project, staging, candidate.root, keys)
+    _stage_root(project, staging, candidate.root, public.keys)
     word, renewed = _put_release(final, staged, candidate, now)
     sync_folder(project)
     _put_root(project, staging)
+    roots = (*candidate.earlier_roots, candidate.root)
+    put_metadata(project, roots, index.files if index else None)
     files = sum(1 for _parent, _folders, names in os.walk(final) for _name in names)
     return Published(final, word, files, renewed, RootPublished(change, notes))
+
+
+def refresh_listing(directory: Path, announcer: Announcer, now: datetime) -> Path:
+    """Let a publisher say again what is published; return the metadata folder.
+
+    Raises InputError where nothing is listed, HostError for a busy folder.
+    """
+    project = _public_folder(directory, announcer.root.root.project)
+    with _alone(project):
+        put_metadata(project, (), announcer.refresh(project, now))
+    return project / METADATA
+
+
+def _next_listing(
+    project: Path, public: Public, candidate: Candidate | None, now: datetime
+) -> NextListing | None:
+    if public.announcer is None:
+        return None
+    return public.announcer.list_releases(project, published_versions(project), candidate, now)
 
 
 def _put_release(
@@ -220,12 +252,14 @@ def _root_change(project: Path, root: bytes) -> RootChange | None:
     """Return what a root changes; refuse an older one, and another of the same version."""
     path = project / ROOT
     if not path.exists():
-        return describe_change(None, parse_root(root))
+        return describe_change(None, parse_root(root).signed)
     present = read_bounded(path, MAX_ROOT_BYTES)
     if present == root:
         return None
-    old: Root = parse_root(present, os.fspath(path))
-    new = parse_root(root)
+    old: Root = parse_root(present, os.fspath(path)).signed
+    new = parse_root(root).signed
+    if new == old:
+        return None  # only signatures were added
     if new.version <= old.version:
         raise VerificationError(
             "another trust root of this version is published already",

@@ -1,23 +1,34 @@
 """Verify files on disk as a stranger would: hash them, read the bundle, decide.
 
-This is the whole of `relsign verify`, and what publication does with every file
-it has just written.  It reads, and writes nothing.
+What publication does with every file it has just written.  It reads, and writes
+nothing; `relsign.trust.verification` is the same for a person, with pins and memory.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from relsign.errors import InputError, NoRootError, NotEnoughError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES
 from relsign.formats.canonical import shorten
+from relsign.formats.root import MAX_ROOT_BYTES
 from relsign.system.files import hash_file, host_error, read_bounded
 from relsign.verify.decision import Decision, Question, decide
+from relsign.verify.demands import Demands
+from relsign.verify.freshness import ListingFiles
 
-MAX_ROOT_BYTES = 4 << 20
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known and asked besides the files."""
+
+    demands: Demands = field(default_factory=Demands)
+    listing: ListingFiles | None = None
+    wanted: str | None = None
 
 
 def read_root(path: Path | None) -> bytes:
@@ -55,8 +66,7 @@ def verify_files(
     files: Sequence[Path],
     bundle: Path | None,
     now: datetime,
-    *,
-    refuse_dissent: bool = False,
+    context: Context | None = None,
 ) -> Decision:
     """Hash `files`, read `bundle`, and take the trust decision.
 
@@ -64,6 +74,7 @@ def verify_files(
     no regular file, or when two have the same name; everything about the evidence
     itself becomes the verdict.
     """
+    known = context or Context()
     artifacts: dict[str, str] = {}
     for path in files:
         if path.name in artifacts:
@@ -74,6 +85,8 @@ def verify_files(
         bundle=None if bundle is None else read_bounded(bundle, MAX_BUNDLE_BYTES),
         artifacts=artifacts,
         now=now,
-        refuse_dissent=refuse_dissent,
+        demands=known.demands,
+        listing=known.listing,
+        wanted=known.wanted,
     )
     return decide(question)

@@ -1,0 +1,38 @@
+"""`relsign verify --sha256sums`: files against other projects' signed manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from relsign.cli.talk import say
+from relsign.errors import InputError
+
+
+def verify_sums(
+    sums: Path, keys: Path, policy: Path, files: tuple[Path, ...], as_format: str
+) -> int:
+    """Print the verdicts on `files`, or on every file the manifests below `sums` name.
+
+    `keys` is a folder of builders' key files, `policy` a TOML file, `as_format` one of
+    table, csv and json.  Returns the exit code: 0 all verified, 1 something is refused,
+    3 not enough.  Raises InputError for a malformed policy, and as `check_sums`.
+    """
+    from relsign.formats.sums_policy import parse_sums_policy
+    from relsign.system.clock import now_utc
+    from relsign.system.files import read_bounded
+    from relsign.trust.sums import check_sums
+    from relsign.trust.sums_report import sums_csv, sums_json, sums_table
+
+    if as_format not in {"table", "csv", "json"}:
+        raise InputError("no such format", expected="table, csv or json", got=as_format)
+    parsed = parse_sums_policy(read_bounded(policy, 1 << 20), str(policy))
+    report = check_sums(sums, keys, parsed, files, now_utc())
+    if as_format == "table":
+        for line in sums_table(report, str(sums)):
+            say(line)
+    else:
+        text = sums_csv(report) if as_format == "csv" else sums_json(report)
+        click.echo(text, nl=as_format == "json")
+    return report.word.exit_code

@@ -1,0 +1,96 @@
+"""Run `relsign verify` and show the verdict; loaded without click, to start fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from relsign.cli.show import MAX_LINE, MAX_NAMES, show_verdict, verdict_json
+from relsign.cli.talk import say, talk
+from relsign.crypto.digest import sha256_hex
+from relsign.formats.root import parse_root
+from relsign.system.clock import now_utc
+from relsign.trust.own_policy import read_own_policy
+from relsign.trust.store import TrustStore
+from relsign.trust.verification import Outcome, Request, verify_request
+from relsign.verify.demands import Level
+
+LEVELS = {"basic": Level.BASIC, "standard": Level.STANDARD, "paranoid": Level.PARANOID}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of `relsign verify`, as they were given."""
+
+    files: tuple[Path, ...]
+    trust: Path
+    root: Path | None = None
+    bundle: Path | None = None
+    pin: str | None = None
+    wanted: str | None = None
+    level: str | None = None
+    rebuilt: Path | None = None
+    own_policy: Path | None = None
+    explain: bool = False
+    as_json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+
+
+def run_verify(asked: Asked) -> int:
+    """Verify, print, and return the exit code."""
+    from relsign.cli.own_files import own_policy_file
+
+    outcome = verify_request(
+        Request(
+            files=asked.files,
+            store=TrustStore(asked.trust),
+            now=now_utc(),
+            bundle=asked.bundle,
+            root=asked.root,
+            pin=asked.pin,
+            wanted=asked.wanted,
+            level=LEVELS[asked.level] if asked.level else None,
+            own_policy=read_own_policy(asked.own_policy, own_policy_file()),
+            rebuilt=asked.rebuilt,
+        )
+    )
+    for note in outcome.notes:
+        talk(f"note: {note}")
+    verdict = outcome.decision.verdict
+    if asked.as_json:
+        print_json(outcome)
+    elif not asked.quiet:
+        _show(asked, outcome)
+    return verdict.word.exit_code
+
+
+def print_json(outcome: Outcome) -> None:
+    """Print the verdict as JSON."""
+    level = outcome.demands.level.name.lower()
+    say_whole(verdict_json(outcome.digests, outcome.decision.verdict, level))
+
+
+def say_whole(text: str) -> None:
+    """Print several lines, which hold nothing but printable ASCII."""
+    for line in text.splitlines():
+        say(line)
+
+
+def _show(asked: Asked, outcome: Outcome) -> None:
+    names = [ascii(path.name)[1:-1] for path in asked.files]
+    shown = ", ".join(names[:MAX_NAMES])
+    if len(names) > MAX_NAMES:
+        shown += f" and {len(names) - MAX_NAMES} more"
+    level = outcome.demands.level
+    extra = "" if level is Level.STANDARD else f"  (level {level.name.lower()})"
+    show_verdict(shown[:MAX_LINE] + extra, outcome.decision.verdict, verbose=asked.verbose)
+    if asked.verbose:
+        from relsign.crypto.words import digest_words
+
+        signed = parse_root(outcome.root).signed
+        say(f"  root words    {digest_words(sha256_hex(signed.to_bytes()))}")
+    if asked.explain:
+        from relsign.cli.explain import show_explanation
+
+        show_explanation(asked.files, outcome)

@@ -1,0 +1,1 @@
+"""What a person who downloads keeps and does: pins, memory, refresh, get, verify."""

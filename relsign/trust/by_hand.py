@@ -1,0 +1,159 @@
+"""Shell lines that redo one small thing each with tools everybody has.
+
+Pure: values in, lines out.  Every value is quoted for the shell.  The lines use what
+POSIX and coreutils give (`sha256sum`, `grep`, `basenc`, `test`), openssl or gpgv for
+signatures, and python3 to take JSON apart, isolated (`-I`) so that no file lying in the
+current folder is imported.
+
+    >>> has_digest("a b", "00" * 32)
+    "sha256sum < 'a b' | grep -F 0000000000000000000000000000000000000000000000000000000000000000"
+"""
+
+from __future__ import annotations
+
+import shlex
+
+_SPKI_ED25519 = "302a300506032b6570032100"
+"""DER of a SubjectPublicKeyInfo before the 32 bytes of an Ed25519 key (RFC 8410)."""
+
+_UNPACK = (
+    "import base64,json,sys; f=json.load(open(sys.argv[1]))['files']; "
+    "[open(sys.argv[2]+'/'+n,'wb').write(base64.b64decode(f[n])) for n in sys.argv[3:]]"
+)
+_OPEN = (
+    "import base64,json,sys; n=sys.argv[1]; e=json.load(open(n)); d=base64.b64decode; "
+    "open(n+'.payload','wb').write(d(e['payload'])); "
+    "[open('%s.%d.sig'%(n,i),'wb').write(d(s['sig'])) for i,s in enumerate(e['signatures'])]"
+)
+_ROOT = (
+    "import json,sys; r=json.load(open(sys.argv[1])); n=sys.argv[2]; "
+    "open(n,'w',encoding='utf-8').write(json.dumps(r['signed'],sort_keys=True,"
+    "separators=(',',':'),ensure_ascii=False)); "
+    "[open('%s.%d.sig'%(n,i),'wb').write(bytes.fromhex(s['sig'])) "
+    "for i,s in enumerate(r['signatures'])]"
+)
+_CERTIFICATE = (
+    "import base64,json,sys; m=json.load(open(sys.argv[1]))['x-relsign']['members']; "
+    "open(sys.argv[3],'wb').write(base64.b64decode("
+    "[x['key']['certificate'] for x in m if x['name']==sys.argv[2]][0]))"
+)
+_PRODUCTS = (
+    "import json,sys; print(json.dumps(json.load(open(sys.argv[1]))['products'],"
+    "sort_keys=True,indent=1))"
+)
+_REVOKED = (
+    "import json,sys; r=json.load(open(sys.argv[1]))['x-relsign'].get('revoked') or []; "
+    "print('taken back:',r); sys.exit(any(x.get('statement_sha256')==sys.argv[2] "
+    "or x.get('version')==sys.argv[3] for x in r))"
+)
+
+
+def safe_path(path: str) -> str:
+    """Return a path that no program takes for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+def line(*words: str) -> str:
+    """Return one command, every word quoted."""
+    return shlex.join(words)
+
+
+def make_folder(folder: str) -> str:
+    """Make the folder everything is unpacked into."""
+    return line("mkdir", "-p", folder)
+
+
+def unpack_bundle(bundle: str, folder: str, names: tuple[str, ...]) -> str:
+    """Write files of a bundle into `folder`."""
+    return line("python3", "-I", "-c", _UNPACK, bundle, folder, *names)
+
+
+def open_envelope(envelope: str) -> str:
+    """Write a DSSE envelope's payload and signatures beside it."""
+    return line("python3", "-I", "-c", _OPEN, envelope)
+
+
+def encode_payload(envelope: str, payload_type: str) -> str:
+    """Write what the signatures of an opened envelope are over: DSSE's PAE."""
+    payload = shlex.quote(f"{envelope}.payload")
+    kind = len(payload_type.encode())
+    head = line("printf", "DSSEv1 %s %s %s ", str(kind), payload_type)
+    # The arithmetic strips the blanks some `wc` put before the number.
+    whole = f'{head} "$(($(wc -c < {payload})))"; cat {payload}'
+    return f"{{ {whole}; }} > {shlex.quote(f'{envelope}.pae')}"
+
+
+def open_root(root: str, signed: str) -> str:
+    """Write the signed part of a root, in canonical form, and its signatures."""
+    return line("python3", "-I", "-c", _ROOT, root, signed)
+
+
+def write_key(public_hex: str, file: str) -> str:
+    """Write an Ed25519 public key in the form openssl reads."""
+    der = (_SPKI_ED25519 + public_hex).upper()
+    return f"printf %s {der} | basenc --base16 -d > {shlex.quote(file)}"
+
+
+def write_pem(der: str, pem: str) -> str:
+    """Write a key that was written by `write_key` as PEM."""
+    return line("openssl", "pkey", "-pubin", "-inform", "DER", "-in", der, "-out", pem)
+
+
+def verify_ed25519_by_hand(key: str, signature: str, signed: str) -> str:
+    """Check an Ed25519 signature with openssl; the line fails where it does not hold, raises nothing."""
+    words = ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", key]
+    return line(*words, "-rawin", "-sigfile", signature, "-in", signed)
+
+
+def write_certificate(signed_root: str, member: str, file: str) -> str:
+    """Write a member's OpenPGP certificate out of a root."""
+    return line("python3", "-I", "-c", _CERTIFICATE, signed_root, member, file)
+
+
+def verify_openpgp_by_hand(certificate: str, signature: str, signed: str) -> str:
+    """Check an OpenPGP signature with gpgv; the line fails where it does not hold, raises nothing."""
+    return line("gpgv", "--keyring", certificate, signature, signed)
+
+
+def has_digest(file: str, sha256_hex: str) -> str:
+    """Hash a file; the line fails unless the digest is that one."""
+    return f"sha256sum < {shlex.quote(file)} | {line('grep', '-F', sha256_hex)}"
+
+
+def holds(file: str, text: str) -> str:
+    """Show a text that must stand in a file."""
+    return line("grep", "-o", "-m", "1", "-F", "-e", text, file)
+
+
+def not_yet(moment: str) -> str:
+    """Fail when the clock is past `moment` (``2026-11-21T08:00:00Z``)."""
+    return f"""test "$(date -u +%Y-%m-%dT%H:%M:%SZ)" '<' {shlex.quote(moment)}"""
+
+
+def list_products(link: str) -> str:
+    """Write what a link's builder says it made, a line per digest."""
+    target = shlex.quote(f"{link}.products")
+    return f"{line('python3', '-I', '-c', _PRODUCTS, f'{link}.payload')} > {target}"
+
+
+def same_products(one: str, two: str) -> str:
+    """Compare what two builders made."""
+    return line("diff", f"{one}.products", f"{two}.products")
+
+
+def not_revoked(signed_root: str, statement_sha256: str, version: str) -> str:
+    """Show what the owners took back; fail when this release is among it."""
+    return line("python3", "-I", "-c", _REVOKED, signed_root, statement_sha256, version)
+
+
+def in_toto_verify(publication: str, folder: str, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Ask the reference verifier, in a copy, for it leaves a file behind."""
+    copy = f"{folder}/copy"
+    words = ["in-toto-verify", "--layout", "in-toto/release.layout", "--link-dir", "in-toto"]
+    keys_there = [f"../{key}" for key in keys]
+    run = line(*words, "--verification-keys", *keys_there)
+    return (
+        line("rm", "-rf", copy),
+        line("cp", "-r", publication, copy),
+        f"(cd {shlex.quote(copy)} && {run})",
+    )

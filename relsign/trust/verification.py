@@ -1,0 +1,205 @@
+"""The whole of `relsign verify`: read what is asked about, decide, remember.
+
+Two ways to say whom to trust.  A root file named by hand stands for itself: nothing is
+kept and nothing is written.  Otherwise the trust store knows the project, and then it
+is asked what was seen before and told what was seen now.  Which pin is meant is looked
+up by the project a bundle names; that the name is true is the decision's to say.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from relsign.errors import InputError, NoRootError, NotEnoughError, VerificationError
+from relsign.formats.bundle import MAX_BUNDLE_BYTES, parse_bundle
+from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES
+from relsign.formats.memory import Seen
+from relsign.formats.own_policy import OwnPolicy
+from relsign.formats.root import parse_root
+from relsign.system.files import hash_file, host_error, read_bounded
+from relsign.trust.listing import read_listing
+from relsign.trust.outside import find_bundle, read_root
+from relsign.trust.own_policy import demands_for
+from relsign.trust.store import Kept, TrustStore
+from relsign.verify.decision import Decision, Question, decide
+from relsign.verify.demands import Demands, Level
+
+MAX_REBUILT = 100
+_ENDING = ".fingerprint.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks to be verified, and how."""
+
+    files: tuple[Path, ...]
+    store: TrustStore
+    now: datetime
+    """Aware UTC."""
+    bundle: Path | None = None
+    root: Path | None = None
+    """A root file that stands for itself; None asks the store."""
+    pin: str | None = None
+    wanted: str | None = None
+    level: Level | None = None
+    """None is standard, or what the person's own policy asks for."""
+    own_policy: OwnPolicy = field(default_factory=OwnPolicy)
+    rebuilt: Path | None = None
+    """A folder with the fingerprints of an own rebuild."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The decision, and what it was taken on."""
+
+    decision: Decision
+    demands: Demands
+    root: bytes
+    bundle: Path | None
+    digests: dict[str, str]
+    """Name -> SHA-256 of the files that were verified."""
+    notes: tuple[str, ...]
+    """A line for each thing the person should know of the store."""
+
+
+def verify_request(request: Request) -> Outcome:
+    """Take the trust decision on files on disk.
+
+    Raises NoRootError where nobody is trusted for the project, InputError for options
+    that contradict each other and files that are none, HostError where the store cannot
+    be written; everything about the evidence itself becomes the verdict.
+    """
+    bundle = request.bundle or find_bundle(request.files[0])
+    data = None if bundle is None else read_bounded(bundle, MAX_BUNDLE_BYTES)
+    name = None if request.root else _pin_name(request, data)
+    kept = None if name is None else request.store.recall(name)
+    roots = (read_root(request.root),) if kept is None else kept.roots
+    demands = _demands(request, _project_of(roots[-1]))
+    digests = _hash_all(request.files)
+    question = Question(
+        root=roots[0],
+        bundle=data,
+        artifacts=digests,
+        now=request.now,
+        demands=demands,
+        newer_roots=roots[1:],
+        seen=None if kept is None else kept.seen,
+        listing=None if name is None else read_listing(request.store.metadata_folder(name)),
+        wanted=request.wanted,
+        rebuilt=_read_rebuilt(request.rebuilt),
+    )
+    decision = decide(question)
+    if name is not None and kept is not None:
+        _remember(request, name, kept, decision)
+    notes = (kept.note,) if kept is not None and kept.note else ()
+    return Outcome(decision, demands, roots[-1], bundle, digests, notes)
+
+
+def _pin_name(request: Request, bundle: bytes | None) -> str:
+    """Return the name of the pin that is meant."""
+    if request.pin is not None:
+        return request.pin
+    if bundle is None:
+        raise NotEnoughError(
+            "no bundle was found beside the file",
+            where=os.fspath(request.files[0]),
+            hint="download PROJECT-VERSION.relsign beside it, or name it with --bundle",
+        )
+    try:
+        project = parse_bundle(bundle).project
+    except InputError as error:
+        raise VerificationError(
+            f"the bundle cannot be read: {error.what}",
+            where=error.where,
+            expected=error.expected,
+            got=error.got,
+            hint="download it again",
+        ) from error
+    names = request.store.find(project)
+    if not names:
+        raise NoRootError(
+            f"no trust root is pinned for {project}",
+            hint="pin the project's root with `relsign trust add`, comparing its 12 words",
+        )
+    if len(names) > 1:
+        raise InputError(
+            f"several roots are pinned for {project}",
+            got=", ".join(names),
+            hint="name one with --pin",
+        )
+    return names[0]
+
+
+def _demands(request: Request, project: str) -> Demands:
+    own = demands_for(request.own_policy, project)
+    if request.level is None:
+        return own
+    if request.level < Level.STANDARD and request.own_policy != OwnPolicy():
+        raise InputError(
+            "your own policy asks for more than level basic",
+            where="--level",
+            hint="leave --level away, or name another policy with --policy",
+        )
+    if request.level < Level.STANDARD:
+        return Demands(level=request.level)
+    return own.stricter(Demands(level=request.level))
+
+
+def _project_of(root: bytes) -> str:
+    """Return whose root it is; nobody's if it is malformed, which the decision will say."""
+    try:
+        return parse_root(root).signed.project
+    except InputError:
+        return ""
+
+
+def _hash_all(files: tuple[Path, ...]) -> dict[str, str]:
+    digests: dict[str, str] = {}
+    for path in files:
+        if path.name in digests:
+            raise InputError("two files of the same name", where=os.fspath(path))
+        digests[path.name] = hash_file(path).sha256
+    return digests
+
+
+def _read_rebuilt(folder: Path | None) -> dict[str, bytes]:
+    """Return target -> fingerprint of an own rebuild; raise InputError if it holds none."""
+    if folder is None:
+        return {}
+    try:
+        names = sorted(e.name for e in os.scandir(folder) if e.name.endswith(_ENDING))
+    except OSError as error:
+        raise host_error(error, folder) from error
+    if not names or len(names) > MAX_REBUILT:
+        raise InputError(
+            "not the folder of a build",
+            where=os.fspath(folder),
+            expected=f"1 to {MAX_REBUILT} files *{_ENDING}",
+            got=str(len(names)),
+            hint="name the folder that `relsign build` printed",
+        )
+    return {
+        name.removesuffix(_ENDING): read_bounded(folder / name, MAX_FINGERPRINT_BYTES)
+        for name in names
+    }
+
+
+def _remember(request: Request, name: str, kept: Kept, decision: Decision) -> None:
+    """Keep what holds whatever the verdict (newer roots), and what was verified."""
+    newest = parse_root(kept.roots[-1]).signed.version
+    if decision.root is not None and decision.evidence is not None:
+        for data in decision.evidence.roots:
+            if newest < parse_root(data).signed.version <= decision.root.root.version:
+                request.store.accept_root(name, data)
+    if decision.release is not None:
+        predicate = decision.release.evidence.statement.predicate
+        entry = Seen(
+            sequence=predicate.sequence,
+            version=predicate.version,
+            statement_sha256=decision.release.evidence.statement_digest,
+            seen_at=request.now,
+        )
+        request.store.remember(name, entry, known=kept.seen)

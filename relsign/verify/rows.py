@@ -1,0 +1,102 @@
+"""One row per step: what a check found, or why it did not hold, in the words people read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from relsign.crypto.keys import Party
+from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
+from relsign.verify.agreement import Agreement
+from relsign.verify.day import Day
+from relsign.verify.demands import Demands
+from relsign.verify.layout import TrustedLayout
+from relsign.verify.root import TrustedRoot
+from relsign.verify.verdict import STEPS, Outcome, Row
+
+T = TypeVar("T")
+
+
+class Rows:
+    """Collects one row per step; a check that fails keeps its row."""
+
+    def __init__(self) -> None:
+        """Start with nothing decided."""
+        self._rows: dict[int, Row] = {}
+
+    def step(
+        self, number: int, check: Callable[[], T], say: Callable[[T], str | Row] | None = None
+    ) -> T | None:
+        """Run one check; return its result, or None with the row that says why not."""
+        try:
+            result = check()
+        except NotEnoughError as error:
+            self._fail(number, Outcome.MISSING, error)
+            return None
+        except (VerificationError, InputError) as error:
+            self._fail(number, Outcome.REFUSED, error)
+            return None
+        if say is not None and number not in self._rows:
+            said = say(result)
+            self._rows[number] = (
+                said
+                if isinstance(said, Row)
+                else Row(number, STEPS[number - 1], Outcome.PASS, said)
+            )
+        return result
+
+    def _fail(self, number: int, outcome: Outcome, error: RelsignError) -> None:
+        """Record why a step fails; a contradiction is not hidden behind what is missing."""
+        there = self._rows.get(number)
+        if there is None or there.outcome is not Outcome.REFUSED:
+            self._rows[number] = Row(number, STEPS[number - 1], outcome, str(error), error.hint)
+
+    def not_required(self, number: int, text: str) -> None:
+        """Record a step that nobody asks for."""
+        self._rows.setdefault(number, Row(number, STEPS[number - 1], Outcome.NOT_REQUIRED, text))
+
+    def complete(self) -> tuple[Row, ...]:
+        """Return all nine rows; a step without one was not reached."""
+        return tuple(
+            self._rows.get(number)
+            or Row(number, name, Outcome.NOT_REACHED, "not reached: an earlier step failed")
+            for number, name in enumerate(STEPS, 1)
+        )
+
+
+def say_root(root: TrustedRoot, day: Day | None = None) -> str:
+    """Return the words of step 1."""
+    until = root.root.expires.date().isoformat()
+    text = f"{root.root.project}, version {root.root.version}, valid until {until}"
+    return f"{text}; {day.words}" if day is not None and day.words else text
+
+
+def say_signers(root: TrustedRoot, need: int, signers: tuple[Party, ...]) -> str:
+    """Return the words of step 3."""
+    names = " ".join(party.name for party in signers)
+    return f"{len(signers)} of {len(root.having('signer'))} signed (need {need}): {names}"
+
+
+def say_layout(layout: TrustedLayout) -> str:
+    """Return the words of step 4."""
+    names = " ".join(party.name for party in layout.owners)
+    until = layout.layout.expires.date().isoformat()
+    return f"{len(layout.owners)} owners signed, valid until {until}: {names}"
+
+
+def say_builders(
+    root: TrustedRoot, demands: Demands, build: Agreement, ignored: tuple[str, ...]
+) -> Row:
+    """Return the row of step 5, dissent and ignored evidence behind it."""
+    thresholds = root.root.thresholds
+    builders = max(thresholds.builders, demands.builders)
+    organisations = max(thresholds.organisations, demands.organisations)
+    names = " ".join(party.name for party in build.builders)
+    text = (
+        f"{len(build.builders)} of {len(root.having('builder'))} built the same bytes "
+        f"(need {builders}, {organisations} organisations): {names}"
+    )
+    dissent = tuple(f"dissent: {report.builder.name} got other bytes" for report in build.dissent)
+    if dissent:
+        text += f"; {len(dissent)} dissent"
+    return Row(5, STEPS[4], Outcome.PASS, text, evidence=dissent + ignored)
