@@ -22,6 +22,7 @@ from relsign.crypto.keys import check_members
 from relsign.formats.fingerprint import BuiltArtifact, EnvironmentDigest, ProfileDigest
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.formats.names import Digest
+from relsign.formats.roster import Role
 from relsign.sign.keystore import KeyStore, wanted_member
 from relsign.sign.links import BuildTimes, sign_evidence
 from relsign.system.files import make_folder, write_whole
@@ -39,6 +40,11 @@ signers = 2
 builders = 2
 organisations = 2
 """
+PUBLISHERS: tuple[tuple[str, str, str, Role], ...] = (
+    ("pia", "pia", "acme", "publisher"),
+    ("paul", "paul", "birch", "publisher"),
+)
+"""Only `pia` is in the roster of a project that has a publisher; `paul` may follow."""
 
 
 @dataclass
@@ -128,9 +134,45 @@ class Project:
         for name in owners or ("olga", "oona"):
             assert self.run_signing("root", "sign", "--as", name) == 0
 
+    def compile(self) -> None:
+        """Make root and layout from what policy, roster and recipe say now."""
+        assert self.run("policy", "compile") == 0
+
+    def new_root(self, *owners: str) -> None:
+        """Make root and layout anew, and let owners sign the root."""
+        self.compile()
+        self.sign_root(*owners)
+
+    def set_policy(self, old: str, new: str) -> None:
+        """Change words of the policy; nothing is made from it yet."""
+        policy = self.workspace.policy_file
+        assert old in policy.read_text()
+        policy.write_text(policy.read_text().replace(old, new))
+
+    def add_policy(self, text: str) -> None:
+        """Add a table to the policy; nothing is made from it yet."""
+        policy = self.workspace.policy_file
+        policy.write_text(f"{policy.read_text()}\n{text}")
+
+    def remove_member(self, name: str) -> None:
+        """Take somebody out of the roster; nothing is made from it yet."""
+        roster = self.workspace.roster_file
+        blocks = roster.read_text().split("[[member]]")
+        kept = [block for block in blocks if f'name = "{name}"' not in block]
+        assert len(kept) == len(blocks) - 1
+        roster.write_text("[[member]]".join(kept))
+
+    def add_member(self, name: str) -> None:
+        """Put somebody with a key into the roster; nothing is made from it yet."""
+        assert self.run("key", "add", str(KeyStore(self.keys).card_file(name))) == 0
+
     def publish(self) -> int:
         """Run `relsign publish`."""
         return self.run("publish", "--to", str(self.site))
+
+    def publish_as(self, name: str, *words: str) -> int:
+        """Run `relsign publish` as a publisher, who signs the listing."""
+        return self.run_signing("publish", "--as", name, "--to", str(self.site), *words)
 
     def verify(self, path: Path, *words: str) -> int:
         """Run `relsign verify` on a file, with the published root."""
@@ -140,7 +182,7 @@ class Project:
 def make_keys(folder: Path) -> Path:
     """Make everybody's key; return the key store's folder."""
     store = KeyStore(folder)
-    for name, operator, organisation, role in PEOPLE:
+    for name, operator, organisation, role in (*PEOPLE, *PUBLISHERS):
         wanted = wanted_member(name, operator, organisation, (role,), "ed25519")
         store.create(wanted, name, PASSPHRASE, None)
     return folder
@@ -159,16 +201,19 @@ def make_lock(rootfs_sha256: str = "3" * 64) -> bytes:
     ).to_bytes()  # fmt: skip
 
 
-def make_project(folder: Path, keys: Path, site: Path) -> Project:
-    """Return a project whose roster has everybody and whose policy is compiled."""
+def make_project(folder: Path, keys: Path, site: Path, *, publisher: bool = False) -> Project:
+    """Return a project whose roster has everybody and whose root its owners signed.
+
+    With `publisher`, pia signs the listing of what is published.
+    """
     project = Project(folder, keys, site)
     write_whole(project.workspace.recipe_file, RECIPE.encode())
     write_whole(project.workspace.policy_file, POLICY.encode())
     write_whole(project.workspace.builder_folder("debian-c") / "builder.lock", make_lock())
-    cards = [str(KeyStore(keys).card_file(person[0])) for person in PEOPLE]
+    people = (*PEOPLE, PUBLISHERS[0]) if publisher else PEOPLE
+    cards = [str(KeyStore(keys).card_file(person[0])) for person in people]
     assert project.run("key", "add", *cards) == 0
-    assert project.run("policy", "compile") == 0
-    project.sign_root()
+    project.new_root()
     return project
 
 

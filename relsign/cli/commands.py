@@ -21,7 +21,10 @@ SUMMARIES = {
     "policy": "Compile the owners' rules and sign them.",
     "sign": "Look at a release, then sign it.",
     "publish": "Pass the gate and publish, whole or not at all.",
+    "trust": "Pin projects' roots: who must agree before you believe a release.",
+    "get": "Download a pinned project's release, verified before it has a name.",
     "verify": "Check a downloaded file: VERIFIED, REFUSED or NOT ENOUGH.",
+    "verify-dsse": "Check a DSSE envelope (in-toto, SLSA) by public keys you name.",
     "doctor": "Engine, programs, disk, clock and keys on one screen.",
 }
 """The commands' own short helps, so that `relsign --help` need not load them all."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +29,7 @@ def show_explanation(
         os.fspath(file),
         os.fspath(bundle or "no-bundle"),
         os.fspath(root),
+        f"{gettempdir()}/relsign-by-hand.{token_hex(8)}",
         None if whole is None else os.fspath(whole),
     )
     outcomes = {row.number: GLYPHS[row.outcome] for row in decision.verdict.rows}

@@ -8,6 +8,8 @@ is one place that explains, and one behaviour: tests/cli/test_fast.py asks both 
 from __future__ import annotations
 
 import os
+import sys
+from importlib import import_module
 
 from relsign import __version__
 from relsign.cli.talk import say
@@ -80,6 +82,7 @@ def _field_of(option: str, value: str) -> str | None:
 
 
 def _verify(plain: Plain) -> int:
+    _load_msgspec_alone()
     from pathlib import Path
 
     from relsign.cli.places import trust_folder
@@ -104,3 +107,17 @@ def _verify(plain: Plain) -> int:
             quiet="quiet" in plain.flags,
         )
     )
+
+
+def _load_msgspec_alone() -> None:
+    """Import msgspec without typing_extensions, which brings inspect, ast and tokenize.
+
+    msgspec takes three names from it where it is installed, and from `typing`, which has
+    all of them in our Pythons, where it is not.  Afterwards everybody can import it.
+    """
+    if "typing_extensions" not in sys.modules:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+        try:
+            import_module("msgspec")
+        finally:
+            del sys.modules["typing_extensions"]

@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable
 
 from relsign.cli.fast import answer_quickly
 from relsign.cli.talk import talk
@@ -28,7 +29,10 @@ COMMANDS = {
     "policy": "relsign.cli.policy:policy",
     "sign": "relsign.cli.sign:sign",
     "publish": "relsign.cli.publish:publish",
+    "trust": "relsign.cli.trust:trust",
+    "get": "relsign.cli.get:get",
     "verify": "relsign.cli.verify:verify",
+    "verify-dsse": "relsign.cli.verify_dsse:verify_dsse",
     "doctor": "relsign.cli.doctor:doctor",
 }
 """Command -> where it is, in the order a release needs them."""
@@ -47,16 +51,26 @@ def run() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    return guarded(_run, arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    code = answer_quickly(arguments)
+    if code is None:
+        from relsign.cli.commands import run_command
+
+        code = run_command(arguments)
+    return code
+
+
+def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Call `command`; return its exit code, or that of the error it raised, once shown."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name the terminal's encoding lacks is shown escaped; it must not end a command.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = answer_quickly(arguments)
-        if code is None:
-            from relsign.cli.commands import run_command
-
-            code = run_command(arguments)
+        code = command(arguments)
         sys.stdout.flush()
     except RelsignError as error:
         show_error(error)

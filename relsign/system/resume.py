@@ -215,9 +215,10 @@ def _held(part: Path) -> Iterator[BinaryIO]:
         if part.is_symlink() or part.is_dir():
             raise InputError("not a regular file", where=os.fspath(part)) from error
         raise host_error(error, part) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError("not a regular file", where=os.fspath(part))
     with os.fdopen(descriptor, "r+b") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InputError("not a regular file", where=os.fspath(part))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -59,8 +59,8 @@ def line(*words: str) -> str:
 
 
 def make_folder(folder: str) -> str:
-    """Make the folder everything is unpacked into."""
-    return line("mkdir", "-p", folder)
+    """Make the folder everything is unpacked into; fail if somebody made it before."""
+    return line("mkdir", folder)
 
 
 def unpack_bundle(bundle: str, folder: str, names: tuple[str, ...]) -> str:
@@ -100,7 +100,7 @@ def write_pem(der: str, pem: str) -> str:
 
 
 def verify_ed25519_by_hand(key: str, signature: str, signed: str) -> str:
-    """Check an Ed25519 signature with openssl; the line fails where it does not hold, raises nothing."""
+    """Check an Ed25519 signature with openssl: the line fails, this raises nothing."""
     words = ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", key]
     return line(*words, "-rawin", "-sigfile", signature, "-in", signed)
 
@@ -111,7 +111,7 @@ def write_certificate(signed_root: str, member: str, file: str) -> str:
 
 
 def verify_openpgp_by_hand(certificate: str, signature: str, signed: str) -> str:
-    """Check an OpenPGP signature with gpgv; the line fails where it does not hold, raises nothing."""
+    """Check an OpenPGP signature with gpgv: the line fails, this raises nothing."""
     return line("gpgv", "--keyring", certificate, signature, signed)
 
 
@@ -153,7 +153,6 @@ def in_toto_verify(publication: str, folder: str, keys: tuple[str, ...]) -> tupl
     keys_there = [f"../{key}" for key in keys]
     run = line(*words, "--verification-keys", *keys_there)
     return (
-        line("rm", "-rf", copy),
         line("cp", "-r", publication, copy),
         f"(cd {shlex.quote(copy)} && {run})",
     )

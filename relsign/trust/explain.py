@@ -12,13 +12,12 @@ Pure: a decision and the names of files in, lines out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Ed25519Public, Party
 from relsign.crypto.signatures import verify_by, verify_ed25519
-from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
+from relsign.errors import InputError, RelsignError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.canonical import encode_canonical
 from relsign.formats.envelope import Envelope, Signature, parse_envelope
@@ -33,7 +32,6 @@ from relsign.verify.root import TrustedRoot, open_root
 from relsign.verify.verdict import STEPS, Outcome
 
 PROOF_FILE = "release.tlog-proof"
-FOLDER = "relsign-by-hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +41,10 @@ class Places:
     artifact: str
     bundle: str
     root: str
+    folder: str
+    """What the lines make and write into: a name nobody could have guessed and taken."""
     publication: str | None = None
     """The folder of a whole publication, if it is there."""
-    folder: str = FOLDER
-    """What the lines make and write into; relative to where they are pasted."""
 
     def safe(self) -> Places:
         """Return paths that no program takes for options."""
@@ -55,8 +53,8 @@ class Places:
             hand.safe_path(self.artifact),
             hand.safe_path(self.bundle),
             hand.safe_path(self.root),
-            whole,
             hand.safe_path(self.folder),
+            whole,
         )
 
 
@@ -103,12 +101,13 @@ def explain(
 ) -> tuple[Step, ...]:
     """Return the steps that replay `decision` on the file published as `name`.
 
-    `pinned` are the bytes of the root at `places.root`.  Where root or bundle could not be
-    read there is nothing to replay, and the steps say so.  Raises nothing.
+    `pinned` are the bytes of the root at `places.root`, the newest one in hand: later ones
+    come from the bundle.  Where no root holds or no bundle can be read there is nothing to
+    replay, and the steps say so.  Raises nothing.
     """
     if decision.evidence is None or decision.root is None:
-        missing = "bundle" if decision.root is not None else "trust root"
-        words = f"no {missing} that can be read: there is nothing to replay"
+        missing = "trust root that holds" if decision.root is None else "bundle that can be read"
+        words = f"there is no {missing}, so nothing can be replayed"
         return tuple(Step(n, step, words) for n, step in enumerate(STEPS, 1))
     case = _open(decision, decision.evidence, decision.root, pinned, places.safe(), now)
     return (

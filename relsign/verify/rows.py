@@ -16,6 +16,12 @@ from relsign.verify.verdict import STEPS, Outcome, Row
 
 T = TypeVar("T")
 
+_HINTS = {
+    Outcome.REFUSED: "do not use it; get it again, and tell the project if it stays like this",
+    Outcome.MISSING: "get the newest bundle of this release, or ask the project for what is missing",
+}
+"""What to do next where an error does not say it better."""
+
 
 class Rows:
     """Collects one row per step; a check that fails keeps its row."""
@@ -49,7 +55,8 @@ class Rows:
         """Record why a step fails; a contradiction is not hidden behind what is missing."""
         there = self._rows.get(number)
         if there is None or there.outcome is not Outcome.REFUSED:
-            self._rows[number] = Row(number, STEPS[number - 1], outcome, str(error), error.hint)
+            hint = error.hint or _HINTS[outcome]
+            self._rows[number] = Row(number, STEPS[number - 1], outcome, str(error), hint)
 
     def not_required(self, number: int, text: str) -> None:
         """Record a step that nobody asks for."""

@@ -315,6 +315,28 @@ def test_removing_asks(person: Person) -> None:
     assert person.store.names() == ()
 
 
+# --- refresh -----------------------------------------------------------------------------------
+
+
+def test_a_newer_root_is_fetched_and_one_failure_hides_no_success(person: Person) -> None:
+    site = person.folder / "site"
+    (site / "demo").mkdir(parents=True)
+    person.put("site/demo/root.json", DATA)
+    person.put("other.json", lasting(project="another"))
+    with served(site) as address:
+        person.run("add", f"{address}/demo", "--digest", DIGEST)
+        digest = open_root(lasting(project="another")).digest
+        person.run("add", "other.json", "--digest", digest)
+        person.put("site/demo/root.json", lasting(2))
+        done = person.run("refresh")
+        assert (done.returncode, done.stdout.split()) == (2, ["demo", "root", "version", "2"])
+        assert "error: another:" in done.stderr
+        assert person.run("refresh", "demo").returncode == 0
+        person.put("site/demo/root.json", FORKED)
+        person.run("refresh", "demo")
+    assert person.store.recall("demo").roots == (DATA, lasting(2))
+
+
 # --- what lies around --------------------------------------------------------------------------
 
 

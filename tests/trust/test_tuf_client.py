@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -689,6 +690,27 @@ def test_a_delegated_role_needs_its_own_key(user: User) -> None:
     user.repository.bump()
     with pytest.raises(VerificationError, match="friends"):
         user.read("file.txt")
+
+
+@pytest.mark.parametrize("role", ["?", "#", "/role", "../role", "a b", "%2e%2e", "\u00fc"])
+def test_a_roles_name_is_no_path(user: User, role: str) -> None:
+    user.repository.delegate("targets", role, ["*"])
+    user.repository.add_target("file.txt", b"data", role)
+    user.repository.bump()
+    assert user.read("file.txt") == b"data"
+    assert f"metadata/1.{quote(role, '')}.json" in user.server.asked
+    kept = {path.name for path in user.folder.iterdir() if path.suffix == ".json"}
+    expected = {"root.json", "timestamp.json", "snapshot.json", "targets.json"}
+    assert kept == {*expected, f"{quote(role, '')}.json"}
+
+
+def test_unknown_fields_are_signed_and_passed_over(user: User) -> None:
+    repository = user.repository
+    repository.root.unrecognized_fields["x-other"] = {"a": [1, "b"]}
+    repository.root.roles["root"].unrecognized_fields["x-role"] = "c"
+    repository.next_root()
+    user.refresh()
+    assert user.version("root") == 2
 
 
 # --- places --------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import (
@@ -47,12 +48,12 @@ def sealed(signed: Signed, signers: Sequence[CryptoSigner]) -> bytes:
 class Repository:
     """The four roles' documents, their keys, and the files as they are served."""
 
-    def __init__(self, *, consistent: bool = True) -> None:
+    def __init__(self, *, consistent: bool = True, expires: datetime = FAR) -> None:
         self.signers: dict[str, list[CryptoSigner]] = {role: [] for role in ROLES}
-        self.root = Root(version=1, expires=FAR, consistent_snapshot=consistent)
-        self.timestamp = Timestamp(version=1, expires=FAR)
-        self.snapshot = Snapshot(version=1, expires=FAR)
-        self.targets = Targets(version=1, expires=FAR)
+        self.root = Root(version=1, expires=expires, consistent_snapshot=consistent)
+        self.timestamp = Timestamp(version=1, expires=expires)
+        self.snapshot = Snapshot(version=1, expires=expires)
+        self.targets = Targets(version=1, expires=expires)
         self.delegated: dict[str, Targets] = {}
         self.files: dict[str, bytes] = {}
         for role in ROLES:
@@ -101,7 +102,7 @@ class Repository:
         meta = {}
         for name, targets in {**self.delegated, "targets": self.targets}.items():
             data = sealed(targets, self.signers[name])
-            self.place(name, data, targets.version)
+            self.place(quote(name, ""), data, targets.version)
             meta[f"{name}.json"] = MetaFile(targets.version, len(data), _hashes(data))
         self.snapshot.meta = meta
         self.publish_snapshot()

@@ -286,6 +286,10 @@ class Release:
         )
         return self.change_statement(statement)
 
+    def evidence_digest(self) -> Digest:
+        """Return the digest of the statement's payload."""
+        return sha256_hex(self.statement().to_bytes())
+
     def files(self) -> dict[str, bytes]:
         """Return the evidence files of the bundle."""
         files = {
