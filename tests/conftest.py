@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,15 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_keys(tmp_path_factory.mktemp("people") / "keys")
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
+    """Return a project's folder to be copied: each owner's signature takes a passphrase."""
+    folder = tmp_path_factory.mktemp("template")
+    return make_project(folder / "project", keys, folder / "site").folder
+
+
 @pytest.fixture
-def project(tmp_path: Path, keys: Path) -> Project:
-    """Return a project nobody has built or signed yet."""
-    return make_project(tmp_path / "project", keys, tmp_path / "site")
+def project(tmp_path: Path, keys: Path, template: Path) -> Project:
+    """Return a project whose root is signed and that nobody has built or signed yet."""
+    folder = shutil.copytree(template, tmp_path / "project")
+    return Project(folder, keys, tmp_path / "site")

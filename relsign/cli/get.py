@@ -58,9 +58,10 @@ def get(
     store = TrustStore(trust)
     wanted, _, version = project.partition("==")
     name = find_pin_name(store, wanted)
-    demands = demands_for(
-        read_own_policy(own_policy, own_policy_file()), store.recall(name).pin.project
-    )
+    kept = store.recall(name)
+    if kept.note:
+        talk(f"note: {kept.note}")
+    demands = demands_for(read_own_policy(own_policy, own_policy_file()), kept.pin.project)
     wish = Wish(name, version or None, names, everything, source, folder, demands)
     got = get_release(store, wish, now_utc(), fetching)
     if as_json:

@@ -69,6 +69,8 @@ def publish(
     from relsign.publish.targets.directory import publish_to_directory
     from relsign.sign.root import current_root, earlier_roots
 
+    if root_only and refresh:
+        raise click.UsageError("--root-only and --refresh are two different things")
     now, directory = now_utc(), directory.absolute()
     root, earlier = current_root(workspace, now), earlier_roots(workspace)
     announcer = _announcer(root, name, keys, descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,14 +14,15 @@ from relsign.cli.options import (
     project_option,
     show_path,
 )
+from relsign.cli.root_change import add, remove, revoke, vouch
+from relsign.cli.root_show import analyse, show
+from relsign.cli.root_words import show_change, show_signatures, show_staged
 from relsign.cli.talk import talk
 from relsign.errors import InputError
 from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 
-if TYPE_CHECKING:
-    from relsign.formats.root import Root, RootFile
-    from relsign.sign.root import StagedRoot
+__all__ = ["root", "show_staged"]
 
 
 @click.group(short_help="Make, change, sign and examine the trust root.")
@@ -88,12 +88,12 @@ def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) ->
 
     file = request_root(workspace, now_utc())
     party = owner_named(workspace, file, name)
-    _show_change(workspace, file)
+    show_change(workspace, file)
     passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
     signer = KeyStore(keys).open_as(party, passphrase)
     signed = sign_root(workspace, file.signed, party, signer.sign)
     talk(f"{name} signed {show_path(workspace.root_file)}")
-    _show_signatures(workspace, signed)
+    show_signatures(workspace, signed)
 
 
 @root.command()
@@ -110,50 +110,8 @@ def merge(files: tuple[Path, ...], workspace: Workspace) -> None:
         talk(f"{show_path(path)}: {', '.join(names) or 'no signature of an owner'}")
     merged = present_root(workspace)
     if merged is not None:
-        _show_signatures(workspace, merged)
+        show_signatures(workspace, merged)
 
 
-def show_staged(workspace: Workspace, staged: StagedRoot) -> None:
-    """Say what became of the root, its words, and who must sign it."""
-    from relsign.crypto.digest import sha256_hex
-    from relsign.crypto.words import digest_words
-    from relsign.sign.root import present_root
-
-    version = f"version {staged.root.version}"
-    talk(f"{staged.change:<10} {show_path(workspace.root_file)}  ({version})")
-    talk(f"root words {digest_words(sha256_hex(staged.root.to_bytes()))}")
-    if staged.dropped:
-        talk(f"{', '.join(staged.dropped)} must sign again: the root they signed is replaced")
-    file = present_root(workspace)
-    if file is not None:
-        _show_signatures(workspace, file)
-
-
-def _show_signatures(workspace: Workspace, file: RootFile) -> None:
-    from relsign.sign.root import missing_owners, owners_who_may_sign, signers_of
-
-    names = signers_of(file, owners_who_may_sign(workspace, file))
-    missing = missing_owners(workspace, file)
-    talk(f"signed by {', '.join(names) or 'nobody yet'}")
-    if missing:
-        talk(f"Next: {missing}, with `relsign root sign --as NAME`")
-
-
-def _show_change(workspace: Workspace, file: RootFile) -> None:
-    from relsign.crypto.digest import sha256_hex
-    from relsign.crypto.words import digest_words
-    from relsign.formats.root import parse_root
-    from relsign.publish.roots import describe_change
-    from relsign.sign.root import earlier_roots
-
-    earlier = earlier_roots(workspace)
-    before: Root | None = parse_root(earlier[-1]).signed if earlier else None
-    signed = file.signed
-    talk(f"Trust root of {signed.project}, until {signed.expires:%Y-%m-%d}")
-    talk(f"  words {digest_words(sha256_hex(signed.to_bytes()))}")
-    for line in describe_change(before, signed).lines:
-        talk(f"  {line}")
-    if before is None:
-        for member in signed.members:
-            roles = ", ".join(member.roles)
-            talk(f"  {member.name}: {roles}; {member.operator} of {member.organisation}")
+for command in (add, remove, revoke, vouch, show, analyse):
+    root.add_command(command)

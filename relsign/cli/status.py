@@ -79,7 +79,8 @@ def _show(release: ReleaseFolder, state: Status) -> None:
         say(f"  ignored: {line}")
     for stage in state.stages:
         mark = "✗" if stage.problem else "✓" if stage.is_met else "…"
-        people = f"{len(stage.have)} (need {stage.need})  {' '.join([*stage.have, stage.problem])}"
+        said = " ".join([*stage.have, stage.problem or stage.missing])
+        people = f"{len(stage.have)} (need {stage.need})  {said}"
         say(f"  {mark} {stage.name:<9} {people}")
     if state.statement_sha256:
         say(f"  statement sha256 {state.statement_sha256}")

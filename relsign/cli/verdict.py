@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from relsign.cli.show import MAX_LINE, MAX_NAMES, show_verdict, verdict_json
@@ -41,11 +42,12 @@ def run_verify(asked: Asked) -> int:
     """Verify, print, and return the exit code."""
     from relsign.cli.own_files import own_policy_file
 
+    now = now_utc()
     outcome = verify_request(
         Request(
             files=asked.files,
             store=TrustStore(asked.trust),
-            now=now_utc(),
+            now=now,
             bundle=asked.bundle,
             root=asked.root,
             pin=asked.pin,
@@ -61,7 +63,7 @@ def run_verify(asked: Asked) -> int:
     if asked.as_json:
         print_json(outcome)
     elif not asked.quiet:
-        _show(asked, outcome)
+        _show(asked, outcome, now)
     return verdict.word.exit_code
 
 
@@ -77,7 +79,7 @@ def say_whole(text: str) -> None:
         say(line)
 
 
-def _show(asked: Asked, outcome: Outcome) -> None:
+def _show(asked: Asked, outcome: Outcome, now: datetime) -> None:
     names = [ascii(path.name)[1:-1] for path in asked.files]
     shown = ", ".join(names[:MAX_NAMES])
     if len(names) > MAX_NAMES:
@@ -93,4 +95,11 @@ def _show(asked: Asked, outcome: Outcome) -> None:
     if asked.explain:
         from relsign.cli.explain import show_explanation
 
-        show_explanation(asked.files, outcome)
+        show_explanation(
+            outcome.decision,
+            outcome.root,
+            file=asked.files[0],
+            bundle=outcome.bundle,
+            root=outcome.root_file,
+            now=now,
+        )

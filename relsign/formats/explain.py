@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
 from msgspec import inspect
@@ -196,10 +197,16 @@ def _refusal(value: object, into: type) -> str:
 
 def _choices(into: type, path: list[Part]) -> list[str]:
     """Return the words a schema allows at `path`, where it lists them."""
-    kinds = _flatten(inspect.type_info(into))
+    kinds = _flatten(_schema(into))
     for part in path:
         kinds = [inner for kind in kinds for inner in _inside(kind, part)]
     return [str(v) for kind in kinds if isinstance(kind, inspect.LiteralType) for v in kind.values]
+
+
+@cache
+def _schema(into: type) -> inspect.Type:
+    """Return what msgspec reads as `into`; worked out once, so that refusals stay quick."""
+    return inspect.type_info(into)
 
 
 def _inside(kind: inspect.Type, part: Part) -> list[inspect.Type]:

@@ -24,6 +24,7 @@ from relsign.formats.bundle import (
     bundle_file_name,
     make_bundle,
 )
+from relsign.formats.commitment import COMMITMENT_ENDING
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
@@ -34,6 +35,7 @@ from relsign.publish.places import dissenting_links, evidence_place
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.agreement import Reports, own_evidence, read_report, read_reports
+from relsign.verify.commitments import read_commitment
 from relsign.verify.provenance import ENDING, check_provenance
 from relsign.verify.root import TrustedRoot
 
@@ -41,7 +43,7 @@ Folders = Mapping[str, Mapping[str, bytes]]
 """Build folder -> file name -> bytes."""
 
 
-_ENDINGS = (".link", ".fingerprint.json", ENDING)
+_ENDINGS = (".link", ".fingerprint.json", ENDING, COMMITMENT_ENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def _read_folders(release: ReleaseFolder) -> tuple[dict[str, dict[str, bytes]], 
 def _builders_evidence(
     folders: Folders, root: TrustedRoot, statement: Statement, now: datetime
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Return the links and provenance that hold, and a line for every file that does not."""
+    """Return links, commitments and provenance that hold, and a line for each that does not."""
     builders = root.having("builder")
     predicate = statement.predicate
     binding = ReleaseBinding(project=predicate.project, version=predicate.version)
@@ -170,7 +172,9 @@ def _builders_evidence(
     ignored: list[str] = []
     for name, data in own.files.items():
         try:
-            if name.endswith(ENDING):
+            if name.endswith(COMMITMENT_ENDING):
+                read_commitment(name, data, builders, binding, now)
+            elif name.endswith(ENDING):
                 check_provenance(name, data, builds.get(name.removesuffix(ENDING)), now)
             else:
                 read_report(name, data, builders, binding, now)

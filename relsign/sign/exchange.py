@@ -20,6 +20,7 @@ from pathlib import Path
 from relsign.crypto.keys import Party
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
+from relsign.formats.commitment import COMMITMENT_ENDING
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
@@ -147,9 +148,9 @@ def _staging(builds: Path) -> Iterator[Path]:
 
 def _missing(final: Path, here: dict[str, bytes], received: ReceivedBuild) -> ReceivedBuild:
     """Return what of `received` is not here yet; raise InputError if this is another build."""
-    is_same = all(
-        here.get(name) == data for name, data in received.files.items() if name.endswith(".link")
-    )
+    vouching = [name for name in received.files if name.endswith((".link", COMMITMENT_ENDING))]
+    # Where only the commitment is here, the links are what this builder shows now.
+    is_same = all(here.get(name, received.files[name]) == received.files[name] for name in vouching)
     if not is_same:
         raise InputError("another build of this builder is here", where=f"builds/{final.name}")
     files = {name: data for name, data in received.files.items() if name not in here}

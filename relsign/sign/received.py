@@ -17,11 +17,13 @@ from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES
+from relsign.formats.commitment import MAX_COMMITMENT_BYTES, commitment_file_name
 from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES, BuiltArtifact, parse_fingerprint
 from relsign.formats.link import ReleaseBinding, link_file_name
 from relsign.sign.places import is_real_folder
 from relsign.system.files import READ_BYTES, host_error, new_file, open_regular, read_bounded
 from relsign.verify.agreement import Report, read_report
+from relsign.verify.commitments import read_commitment
 from relsign.verify.provenance import check_provenance
 
 ARTIFACTS = "artifacts"
@@ -35,7 +37,7 @@ class ReceivedBuild:
     """The part of a builder's folder that its links vouch for."""
 
     files: dict[str, bytes]
-    """Links, and the provenance and fingerprints that agree with them."""
+    """Links, the provenance and fingerprints that agree with them, and a commitment."""
     artifacts: tuple[BuiltArtifact, ...]
     """Products that a fingerprint gives a size to."""
     left: tuple[str, ...]
@@ -47,10 +49,14 @@ def read_received(
 ) -> ReceivedBuild:
     """Return what of the folder `build`, named after `builder`, may be taken over.
 
-    Both links must be there and stand; they decide about the rest.  Raises
-    InputError or VerificationError for a bad link, NotEnoughError for an absent one.
+    Both links must be there and stand; they decide about the rest.  A builder that has
+    committed and shows nothing yet has a commitment only.  Raises InputError or
+    VerificationError for a bad link or commitment, NotEnoughError for an absent link.
     """
-    files: dict[str, bytes] = {}
+    files = _take_commitment(build, builder, binding, now)
+    if files and not os.path.lexists(build / link_file_name("build", builder.keyid)):
+        others = sorted({entry.name for entry in _entries(build)} - files.keys() - _BESIDE)
+        return ReceivedBuild(files, (), tuple(f"{name}: nothing vouches for it" for name in others))
     reports: dict[str, Report] = {}
     for step in ("source", "build"):
         name = link_file_name(step, builder.keyid)
@@ -69,6 +75,18 @@ def read_received(
         strange = sorted({entry.name for entry in _entries(folder)} - known)
         left += [f"{ARTIFACTS}/{name}: not a product of this build" for name in strange]
     return ReceivedBuild(files, artifacts, tuple(left))
+
+
+def _take_commitment(
+    build: Path, builder: Party, binding: ReleaseBinding, now: datetime
+) -> dict[str, bytes]:
+    name = commitment_file_name(builder.keyid)
+    try:
+        data = read_bounded(build / name, MAX_COMMITMENT_BYTES)
+    except NotEnoughError:
+        return {}
+    read_commitment(name, data, (builder,), binding, now)
+    return {name: data}
 
 
 def _read_link(build: Path, name: str) -> bytes:

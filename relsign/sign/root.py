@@ -40,6 +40,7 @@ from relsign.system.workspace import Workspace
 from relsign.verify.root import (
     TrustedRoot,
     check_root,
+    extend_root,
     open_root,
     require_unexpired,
     walk_roots,
@@ -86,6 +87,14 @@ def wanted_root(workspace: Workspace, now: datetime, *, renew: bool = False) -> 
     wanted = root_policy(workspace.recipe().project.name, workspace.roster(), policy)
     expires = days_later(now, policy.root_days)
     present = present_root(workspace)
+    if present is not None and present.signed.project != wanted.project:
+        raise InputError(
+            "is the root of another project",
+            where=WHERE,
+            expected=wanted.project,
+            got=present.signed.project,
+            hint=_BEGIN_ANEW,
+        )
     version = _next_version(workspace, present)
     if present is not None and not renew:
         # A file somebody edited cannot outlive what the policy grants from today.
@@ -115,7 +124,7 @@ def stage_root(workspace: Workspace, now: datetime, *, renew: bool = False) -> S
             name = root_file_name(present.signed.version)
             write_whole(workspace.roots_folder / name, present.to_bytes())
         else:
-            dropped = signers_of(present, parties_of(check_root(present.signed), "owner"))
+            dropped = signers_of(present, owners_who_may_sign(workspace, present))
     make_folder(workspace.root_file.parent)
     write_whole(workspace.root_file, RootFile(signatures=(), signed=root).to_bytes())
     return StagedRoot(root, "written", dropped)
@@ -132,7 +141,7 @@ def present_root(workspace: Workspace) -> RootFile | None:
 def earlier_roots(workspace: Workspace) -> tuple[bytes, ...]:
     """Return the versions before the newest, by number.
 
-    Raises InputError where one of them is missing.
+    Raises InputError where one of them is missing or another one is in its place.
     """
     present = present_root(workspace)
     last = 0 if present is None else present.signed.version - 1
@@ -140,13 +149,23 @@ def earlier_roots(workspace: Workspace) -> tuple[bytes, ...]:
     for number in range(1, last + 1):
         path = workspace.roots_folder / root_file_name(number)
         try:
-            found.append(read_bounded(path, MAX_ROOT_BYTES))
+            data = read_bounded(path, MAX_ROOT_BYTES)
         except NotEnoughError as error:
             raise InputError(
                 f"version {number} of the root is missing",
                 where=os.fspath(path),
                 hint="restore it from the project's history: people who pinned it need it",
             ) from error
+        there = parse_root(data, os.fspath(path)).signed.version
+        if there != number:
+            raise InputError(
+                "another version of the root is in its place",
+                where=os.fspath(path),
+                expected=str(number),
+                got=str(there),
+                hint="restore it from the project's history",
+            )
+        found.append(data)
     return tuple(found)
 
 
@@ -156,6 +175,9 @@ def root_chain(workspace: Workspace) -> tuple[bytes, ...]:
 
 
 _MAKE_ROOT = "run `relsign root new`"
+_BEGIN_ANEW = (
+    "a fork begins anew: remove policies/root.json and policies/roots, then run `relsign root new`"
+)
 
 
 def current_root(workspace: Workspace, now: datetime) -> TrustedRoot:
@@ -305,15 +327,31 @@ def _write_with(
 
 def _next_version(workspace: Workspace, present: RootFile | None) -> int:
     if present is None:
+        first = workspace.roots_folder / root_file_name(1)
+        if first.exists():
+            # A second version 1 beside the first one would split those who follow them.
+            raise InputError(
+                "the newest version of the root is missing, and earlier ones are there",
+                where=WHERE,
+                hint=f"restore it from the project's history; {_BEGIN_ANEW}",
+            )
         return 1
     return present.signed.version + (1 if _is_complete(workspace, present) else 0)
 
 
 def _is_complete(workspace: Workspace, present: RootFile) -> bool:
-    """Say whether enough owners signed the newest version, of it and of the one before."""
+    """Say whether enough owners signed the newest version, of it and of the one before.
+
+    Raises what `walk_roots` raises where the versions before do not hold: then nobody
+    can say, and to take the newest for incomplete would replace what owners signed.
+    """
+    earlier = earlier_roots(workspace)
+    before = walk_roots(open_root(earlier[0]), earlier[1:]) if earlier else None
     try:
-        first, *newer = (*earlier_roots(workspace), present.to_bytes())
-        walk_roots(open_root(first), newer)
+        if before is None:
+            open_root(present.to_bytes())
+        else:
+            extend_root(before, present.to_bytes())
     except RelsignError:
         return False
     return True

@@ -29,6 +29,8 @@ from relsign.verify.agreement import (
     own_evidence,
     read_reports,
 )
+from relsign.verify.commitments import count_committed
+from relsign.verify.diversity import require_diversity
 from relsign.verify.fingerprint import products_of
 from relsign.verify.root import TrustedRoot
 
@@ -69,6 +71,11 @@ def agreed_build(
             f"{names} built other bytes",
             hint="`relsign status` shows which files; nothing was signed",
         )
+    if root.root.policy.commit:
+        agreement = count_committed(
+            agreement, own, binding, thresholds.builders, thresholds.organisations, now
+        )
+    require_diversity(agreement, root.root.policy.diversity)
     fingerprints = _fingerprints(agreement, evidence)
     return AgreedBuild(
         agreement=agreement,

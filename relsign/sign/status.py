@@ -29,11 +29,13 @@ class Stage:
     have: tuple[str, ...]
     need: int
     problem: str = ""
+    missing: str = ""
+    """Why enough people are still not enough: organisations, commitments, diversity."""
 
     @property
     def is_met(self) -> bool:
         """Say whether enough people took part and nothing contradicts."""
-        return not self.problem and len(self.have) >= self.need
+        return not self.problem and not self.missing and len(self.have) >= self.need
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,19 @@ def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> 
     reports = read_reports(own.files, root.having("builder"), binding, now)
     matrix = agreement_matrix(reports)
     thresholds = root.root.thresholds
-    builders, problem = matrix.builders, ""
+    builders, problem, missing = matrix.builders, "", ""
     try:
         agreed = agreed_build(root, release.project, release.version, evidence, now)
         builders = tuple(party.name for party in agreed.agreement.builders)
-    except NotEnoughError:
-        pass
+    except NotEnoughError as error:
+        missing = error.what if len(builders) >= thresholds.builders else ""
     except (VerificationError, InputError) as error:
         problem = error.what
     return Status(
         matrix=matrix,
         ignored=strange + own.ignored + reports.ignored,
         stages=(
-            Stage("builders", builders, thresholds.builders, problem),
+            Stage("builders", builders, thresholds.builders, problem, missing),
             _owners(release, root, now),
             _signers(release, root, now),
         ),

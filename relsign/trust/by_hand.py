@@ -17,34 +17,34 @@ _SPKI_ED25519 = "302a300506032b6570032100"
 """DER of a SubjectPublicKeyInfo before the 32 bytes of an Ed25519 key (RFC 8410)."""
 
 _UNPACK = (
-    "import base64,json,sys; f=json.load(open(sys.argv[1]))['files']; "
-    "[open(sys.argv[2]+'/'+n,'wb').write(base64.b64decode(f[n])) for n in sys.argv[3:]]"
+    'import base64,json,sys; f=json.load(open(sys.argv[1]))["files"]; '
+    '[open(sys.argv[2]+"/"+n,"wb").write(base64.b64decode(f[n])) for n in sys.argv[3:]]'
 )
 _OPEN = (
     "import base64,json,sys; n=sys.argv[1]; e=json.load(open(n)); d=base64.b64decode; "
-    "open(n+'.payload','wb').write(d(e['payload'])); "
-    "[open('%s.%d.sig'%(n,i),'wb').write(d(s['sig'])) for i,s in enumerate(e['signatures'])]"
+    'open(n+".payload","wb").write(d(e["payload"])); '
+    '[open("%s.%d.sig"%(n,i),"wb").write(d(s["sig"])) for i,s in enumerate(e["signatures"])]'
 )
 _ROOT = (
     "import json,sys; r=json.load(open(sys.argv[1])); n=sys.argv[2]; "
-    "open(n,'w',encoding='utf-8').write(json.dumps(r['signed'],sort_keys=True,"
-    "separators=(',',':'),ensure_ascii=False)); "
-    "[open('%s.%d.sig'%(n,i),'wb').write(bytes.fromhex(s['sig'])) "
-    "for i,s in enumerate(r['signatures'])]"
+    'open(n,"w",encoding="utf-8").write(json.dumps(r["signed"],sort_keys=True,'
+    'separators=(",",":"),ensure_ascii=False)); '
+    '[open("%s.%d.sig"%(n,i),"wb").write(bytes.fromhex(s["sig"])) '
+    'for i,s in enumerate(r["signatures"])]'
 )
 _CERTIFICATE = (
-    "import base64,json,sys; m=json.load(open(sys.argv[1]))['x-relsign']['members']; "
-    "open(sys.argv[3],'wb').write(base64.b64decode("
-    "[x['key']['certificate'] for x in m if x['name']==sys.argv[2]][0]))"
+    'import base64,json,sys; m=json.load(open(sys.argv[1]))["x-relsign"]["members"]; '
+    'open(sys.argv[3],"wb").write(base64.b64decode('
+    '[x["key"]["certificate"] for x in m if x["name"]==sys.argv[2]][0]))'
 )
 _PRODUCTS = (
-    "import json,sys; print(json.dumps(json.load(open(sys.argv[1]))['products'],"
+    'import json,sys; print(json.dumps(json.load(open(sys.argv[1]))["products"],'
     "sort_keys=True,indent=1))"
 )
 _REVOKED = (
-    "import json,sys; r=json.load(open(sys.argv[1]))['x-relsign'].get('revoked') or []; "
-    "print('taken back:',r); sys.exit(any(x.get('statement_sha256')==sys.argv[2] "
-    "or x.get('version')==sys.argv[3] for x in r))"
+    'import json,sys; r=json.load(open(sys.argv[1]))["x-relsign"].get("revoked") or []; '
+    'print("taken back:",r); sys.exit(any(x.get("statement_sha256")==sys.argv[2] '
+    'or x.get("version")==sys.argv[3] for x in r))'
 )
 
 

@@ -216,11 +216,11 @@ def _owners_of(case: _Case, root: TrustedRoot, before: TrustedRoot) -> list[str]
     message = root.root.to_bytes()
     commands: list[str] = []
     for number, signature in enumerate(parse_root(root.data).signatures):
-        for signed, owners in {case.signed(r): r.having("owner") for r in (before, root)}.items():
-            for owner in owners:
+        for asked in (before, root):
+            for owner in asked.having("owner"):
                 if _holds(owner, bytes.fromhex(signature.sig), message):
                     file = f"{case.signed(root)}.{number}.sig"
-                    commands += _check(case, signed, owner, file, case.signed(root))
+                    commands += _check(case, asked, owner, file, case.signed(root))
     return list(dict.fromkeys(commands))
 
 
@@ -234,17 +234,19 @@ def _holds(party: Party, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def _check(case: _Case, root: str, party: Party, signature: str, signed: str) -> list[str]:
+def _check(case: _Case, root: TrustedRoot, party: Party, signature: str, signed: str) -> list[str]:
     """Return the lines that take a key from a root and check one signature with it."""
     key = case.at(f"{party.name}.{party.keyid[:8]}")
     if isinstance(party.key, Ed25519Public):
+        member = next(m for m in root.root.members if m.name == party.name)
         return [
-            hand.holds(root, f'"public":"{party.key.raw.hex()}"'),
+            # Whole, so that operator and roles are seen to belong to this key.
+            hand.holds(case.signed(root), encode_canonical(member).decode()),
             hand.write_key(party.key.raw.hex(), f"{key}.der"),
             hand.verify_ed25519_by_hand(f"{key}.der", signature, signed),
         ]
     return [
-        hand.write_certificate(root, party.name, f"{key}.pgp"),
+        hand.write_certificate(case.signed(root), party.name, f"{key}.pgp"),
         hand.verify_openpgp_by_hand(f"{key}.pgp", signature, signed),
     ]
 
@@ -288,7 +290,7 @@ def _signatures(case: _Case, name: str, role: str, *, trusted: bool) -> list[str
             maker = next((p for p in parties if p.keyid == signature.keyid), None)
         if maker is not None:
             file = f"{case.at(name)}.{number}.sig"
-            commands += _check(case, case.signed(case.judge), maker, file, case.at(f"{name}.pae"))
+            commands += _check(case, case.judge, maker, file, case.at(f"{name}.pae"))
     return commands
 
 

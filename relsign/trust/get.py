@@ -138,7 +138,8 @@ def judge(
     """Take the trust decision on digests, as `relsign verify` takes it; raises nothing."""
     return decide(
         Question(
-            root=kept.roots[-1],
+            root=kept.roots[0],
+            newer_roots=kept.roots[1:],
             bundle=release.bundle,
             artifacts=artifacts,
             now=now,

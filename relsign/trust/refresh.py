@@ -13,7 +13,8 @@ from datetime import datetime
 
 from relsign.errors import InputError, NotEnoughError, RelsignError
 from relsign.formats.root import MAX_ROOT_BYTES, parse_root
-from relsign.trust.repository import Place, TufClient, project_place, read_listing
+from relsign.trust.listing import read_listing
+from relsign.trust.repository import Place, TufClient, project_place
 from relsign.trust.store import TrustStore
 from relsign.trust.tuf_fetcher import read_source
 from relsign.verify.freshness import ListingFiles

@@ -16,7 +16,6 @@ is the client's memory: whoever can write there can undo the refusal to go back.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -38,7 +37,6 @@ from relsign.formats.root import MAX_ROOT_BYTES
 from relsign.system.fetch import FetchLimits, redacted
 from relsign.system.files import host_error, make_folder, read_bounded, write_whole
 from relsign.trust.tuf_fetcher import LIMITS, TufFetcher, is_address, refuse_twin_keys
-from relsign.verify.freshness import ListingFiles
 
 MAX_TARGET_BYTES = 64 << 20
 """Bound on a target; bundles are smaller still."""
@@ -231,28 +229,6 @@ class TufClient:
             ) from error
         except OSError as error:
             raise host_error(error, error.filename or self._folder) from error
-
-
-def read_listing(folder: Path) -> ListingFiles | None:
-    """Return the listing a TUF client keeps in its metadata folder, or None.
-
-    It was verified when it was written; whoever decides on it verifies it again.
-    """
-    try:
-        return ListingFiles(
-            timestamp=read_bounded(folder / "timestamp.json", MAX_TIMESTAMP_BYTES),
-            snapshot=read_bounded(folder / "snapshot.json", MAX_SNAPSHOT_BYTES),
-            targets=read_bounded(folder / "targets.json", MAX_TARGETS_BYTES),
-        )
-    except NotEnoughError:
-        return None
-
-
-def silence_library() -> None:
-    """Keep python-tuf and securesystemslib from talking beside us."""
-    for name in ("tuf", "securesystemslib"):
-        logging.getLogger(name).addHandler(logging.NullHandler())
-        logging.getLogger(name).propagate = False
 
 
 def _words(error: Exception) -> str:

@@ -217,6 +217,10 @@ class TrustStore:
             self._folder(name).write(with_memory(pin, memory))
         return following
 
+    def root_file(self, name: str, version: int) -> Path:
+        """Return where an accepted version of the root is kept."""
+        return self._folder(name).root_file(version)
+
     def metadata_folder(self, name: str) -> Path:
         """Return the folder for the TUF client's cache, made if it is missing."""
         folder = self._folder(name).metadata

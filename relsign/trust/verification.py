@@ -58,6 +58,7 @@ class Outcome:
     decision: Decision
     demands: Demands
     root: bytes
+    root_file: Path
     bundle: Path | None
     digests: dict[str, str]
     """Name -> SHA-256 of the files that were verified."""
@@ -95,7 +96,8 @@ def verify_request(request: Request) -> Outcome:
     if name is not None and kept is not None:
         _remember(request, name, kept, decision)
     notes = (kept.note,) if kept is not None and kept.note else ()
-    return Outcome(decision, demands, roots[-1], bundle, digests, notes)
+    place = _root_file(request, name, roots[-1])
+    return Outcome(decision, demands, roots[-1], place, bundle, digests, notes)
 
 
 def _pin_name(request: Request, bundle: bytes | None) -> str:
@@ -131,6 +133,13 @@ def _pin_name(request: Request, bundle: bytes | None) -> str:
             hint="name one with --pin",
         )
     return names[0]
+
+
+def _root_file(request: Request, name: str | None, root: bytes) -> Path:
+    """Return where the root that was asked by lies, for who wants to look by hand."""
+    if request.root is not None or name is None:
+        return request.root or Path()
+    return request.store.root_file(name, parse_root(root).signed.version)
 
 
 def _demands(request: Request, project: str) -> Demands:

@@ -341,7 +341,8 @@ def _agree(case: _Case, layout: TrustedLayout) -> _Agreed:
             build, files, binding, case.need("builders"), case.need("organisations"), day.at
         )
     require_diversity(build, policy.diversity)
-    return _Agreed(build, reports.ignored + ignored_provenance(files, reports, day.at))
+    ignored = reports.ignored + build.notes + ignored_provenance(files, reports, day.at)
+    return _Agreed(build, ignored)
 
 
 def _refuse_dissent(case: _Case, agreements: Mapping[str, Agreement]) -> None:

@@ -435,8 +435,9 @@ def _no_subjects() -> tuple[str, ...]:
 
 
 def _say_subjects(found: tuple[str, ...]) -> Row:
-    text = found[0] if len(found) == 1 else f"{len(found)} files"
-    return _row("subject", Outcome.PASS, text, evidence=found)
+    if len(found) == 1:
+        return _row("subject", Outcome.PASS, found[0])
+    return _row("subject", Outcome.PASS, f"{len(found)} files", evidence=found)
 
 
 def _score(judged: _Judged, wanted: Expectation, files: Mapping[str, str]) -> tuple[int, int]:

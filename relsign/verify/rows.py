@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _HINTS = {
     Outcome.REFUSED: "do not use it; get it again, and tell the project if it stays like this",
-    Outcome.MISSING: "get the newest bundle of this release, or ask the project for what is missing",
+    Outcome.MISSING: "get the newest bundle of this release, or ask the project for the rest",
 }
 """What to do next where an error does not say it better."""
 

@@ -145,16 +145,22 @@ def test_a_signer_refuses_a_statement_it_cannot_derive(
 
 
 def test_an_owner_refuses_a_layout_it_cannot_derive(project: Project, capsys: Capture) -> None:
-    policy = project.workspace.policy_file
-    policy.write_text(policy.read_text().replace("builders = 2", "builders = 3"))
+    project.set_policy("builders = 2", "builders = 3")
+    assert project.run_signing("policy", "sign", "--as", "olga") == 2
+    assert "relsign root rotate" in capsys.readouterr().err
+    # With the new root agreed on, the layout on disk is still the old one.
+    assert project.run("root", "rotate") == 0
+    project.sign_root()
+    capsys.readouterr()
     assert project.run_signing("policy", "sign", "--as", "olga") == 2
     assert "relsign policy compile" in capsys.readouterr().err
+    project.compile()
+    assert project.run_signing("policy", "sign", "--as", "olga") == 0
 
 
 def test_a_changed_roster_makes_a_new_root_version(project: Project, capsys: Capture) -> None:
-    policy = project.workspace.policy_file
-    policy.write_text(policy.read_text().replace("signers = 2", "signers = 3"))
-    assert project.run("policy", "compile") == 0
+    project.set_policy("signers = 2", "signers = 3")
+    project.compile()
     assert "(version 2)" in capsys.readouterr().err
     assert project.run("policy", "compile") == 0
     assert "unchanged" in capsys.readouterr().err
@@ -238,8 +244,8 @@ def test_an_openpgp_signer_goes_the_whole_road(project: Project, tmp_path: Path)
     shutil.copytree(project.keys, keys)
     assert new_key(keys, "petra", "--kind", "openpgp") == 0
     mine = Project(project.folder, keys, project.site)
-    assert mine.run("key", "add", str(keys / "petra" / "member.toml")) == 0
-    assert mine.run("policy", "compile") == 0
+    mine.add_member("petra")
+    mine.new_root()
     mine.build("builder-a")
     mine.build("builder-b")
     for name in ("olga", "oona"):

@@ -95,7 +95,6 @@ VERIFIED  whole.json
       b: ecdsa-sha2-nistp256, key sha256 {{b}}
   ✓ statement    predicate {SLSA_PROVENANCE}
   ✓ subject      x.tar.gz: sha256 {DIGEST}
-      x.tar.gz: sha256 {DIGEST}
   ✓ builder      {BUILDER}
   ✓ build        {BUILD_TYPE}, 4 external parameters as expected
   ✓ dependencies 1 inputs, each with a digest

@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from relsign.formats.root import parse_root
+from relsign.crypto.digest import sha256_hex
+from relsign.formats.root import RootFile, parse_root
+from relsign.system.clock import now_utc
 from tests.projects import PROGRAM, Project, run_program
-from tests.verify.releases import NAME
+from tests.verify.releases import NAME, make_root, signed_root
 
 VERIFIED = """\
 VERIFIED  demo-1.0.tar.gz
@@ -71,6 +74,9 @@ def test_json_for_scripts(download: Path) -> None:
     document = json.loads(verify(download, "--json", "--root", "root.json", NAME).stdout)
     assert document["schema"] == "relsign/verdict/1"
     assert document["verdict"] == "VERIFIED"
+    assert document["level"] == "standard"
+    digest = sha256_hex((download / NAME).read_bytes())
+    assert document["files"] == [{"name": NAME, "sha256": digest}]
     assert [row["step"] for row in document["rows"]] == list(range(1, 10))
 
 
@@ -103,18 +109,40 @@ def test_two_bundles_beside_the_file(download: Path) -> None:
 
 
 def test_no_root_is_pinned(download: Path) -> None:
-    for words in ((), ("--root", "absent.json")):
+    nothing = "--trust", str(download / "trust")
+    for words, hint in (
+        (nothing, "hint: pin the project's root with `relsign trust add`"),
+        (("--root", "absent.json"), "hint: pin the project's root.json with --root"),
+    ):
         done = verify(download, NAME, *words)
         assert done.returncode == 4
-        assert "hint: pin the project's root.json" in done.stderr
+        assert hint in done.stderr
+        assert done.stdout == ""
+    assert not (download / "trust").exists()
 
 
 def test_a_root_of_another_project(download: Path) -> None:
-    root = download / "root.json"
-    root.write_bytes(root.read_bytes().replace(b'"project":"demo"', b'"project":"evil"'))
+    expires = now_utc().replace(microsecond=0) + timedelta(days=1)
+    root = signed_root(make_root(project="evil", expires=expires))
+    (download / "root.json").write_bytes(root)
     done = verify(download, "--root", "root.json", NAME)
     assert done.returncode == 1
-    assert "another project" in done.stdout
+    assert "✗ bytes       refused: a release of another project" in done.stdout
+
+
+def test_a_root_that_was_changed_is_no_root(download: Path) -> None:
+    root = download / "root.json"
+    signed = root.read_bytes()
+    changed = signed.replace(b'"signers":2', b'"signers":1')
+    for data, code, words in (
+        (changed, 1, "does not verify"),
+        (RootFile(signatures=(), signed=parse_root(signed).signed).to_bytes(), 3, "signed by 0 of"),
+    ):
+        assert data != signed
+        root.write_bytes(data)
+        done = verify(download, "--root", "root.json", NAME)
+        assert done.returncode == code
+        assert words in done.stdout.splitlines()[1]
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "folder", "device"])

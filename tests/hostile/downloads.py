@@ -50,7 +50,7 @@ def verify(
     folder: Path, *words: str, seconds: int = 10, mebibytes: int = 2048, file: str = NAME
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `relsign verify` with at most so many seconds of a processor and so much memory."""
-    limits = f"ulimit -t {seconds}; ulimit -v {mebibytes * 1024}; ulimit -c 0; exec \"$@\""
+    limits = f'ulimit -t {seconds}; ulimit -v {mebibytes * 1024}; ulimit -c 0; exec "$@"'
     root = () if "--root" in words else ("--root", "root.json")
     return subprocess.run(
         ["sh", "-c", limits, "sh", PROGRAM, "verify", *root, *words, "--", file],

@@ -53,7 +53,9 @@ def _targets() -> Iterable[Target]:
     for name, (parse, good, _) in test_archives.READERS.items():
         yield Target(name, parse, good)
     question = test_decision_mutations.GOOD
-    yield Target("bundle decided", lambda b: decide(replace(question, bundle=b)), question.bundle or b"")
+    yield Target(
+        "bundle decided", lambda b: decide(replace(question, bundle=b)), question.bundle or b""
+    )
     yield Target("root decided", lambda b: decide(replace(question, root=b)), question.root)
 
 

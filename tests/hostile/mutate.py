@@ -185,7 +185,9 @@ class Tree:
         if kind == 4:
             return put(value, path, REMOVED)
         if kind == 5:
-            return put(value, path, look(value, self._paths[int(self._chance() * len(self._paths))]))
+            return put(
+                value, path, look(value, self._paths[int(self._chance() * len(self._paths))])
+            )
         if kind == 6:
             return self._beside(value, path, here)
         if kind == 7 and self._chance() < 0.5:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
 import posixpath
 import stat
 from collections.abc import Callable

@@ -141,7 +141,7 @@ def test_the_good_release_is_verified_and_means_itself() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_changed_release_is_never_another_one(kind: str) -> None:
     make = KINDS[kind]()
-    words = {word: 0 for word in Word}
+    words = dict.fromkeys(Word, 0)
     for _ in range(CASES):
         question = make()
         decision = decide(question)

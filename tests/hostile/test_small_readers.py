@@ -25,7 +25,16 @@ from tests.verify.releases import secret
 RAW = secret("sam").verify_key.encode()
 DIGEST = hashlib.blake2b(b"the message").digest()
 MINISIG = signature_file(lambda data: secret("sam").sign(data).signature, RAW, DIGEST, "comment")
-LINES = (*WORDS, *NUMBERS, b"untrusted comment: ", b"trusted comment: ", b"RWQ", b"RUR", b"=", b"\t")
+LINES = (
+    *WORDS,
+    *NUMBERS,
+    b"untrusted comment: ",
+    b"trusted comment: ",
+    b"RWQ",
+    b"RUR",
+    b"=",
+    b"\t",
+)
 
 
 def _text(data: bytes) -> str:

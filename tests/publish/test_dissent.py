@@ -19,9 +19,8 @@ STOCK = Path(sys.executable).with_name("in-toto-verify")
 @pytest.fixture
 def recorded(project: Project) -> Project:
     """Return a release whose third builder got other bytes, and that goes on record."""
-    policy = project.workspace.policy_file
-    policy.write_text(policy.read_text().replace('"refuse"', '"record"'))
-    assert project.run("policy", "compile") == 0
+    project.set_policy('"refuse"', '"record"')
+    project.new_root()
     project.build("builder-c", b"other bytes")
     return project.signed()
 

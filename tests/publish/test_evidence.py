@@ -135,8 +135,8 @@ def test_one_openpgp_signature_a_signer(project: Project, tmp_path: Path, capsys
     mine = Project(project.folder, keys, project.site)
     wanted = wanted_member("petra", "petra", "birch", ("signer",), "openpgp")
     KeyStore(keys).create(wanted, "petra", PASSPHRASE, None)
-    assert mine.run("key", "add", str(keys / "petra" / "member.toml")) == 0
-    assert mine.run("policy", "compile") == 0
+    mine.add_member("petra")
+    mine.new_root()
     mine.signed()
     assert mine.run_signing("sign", "--as", "petra", "--yes") == 0
     path = mine.release.signatures / "petra.asc"

@@ -23,7 +23,8 @@ from relsign.publish.index import (
     release_entry,
     store_index,
 )
-from relsign.trust.repository import Place, TufClient, read_listing
+from relsign.trust.listing import read_listing
+from relsign.trust.repository import Place, TufClient
 from relsign.verify.freshness import verify_listing
 from tests.verify.releases import NOW, PEOPLE, make_root, member, parties, sign_by, signed_root
 

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,17 +19,19 @@ from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
 from relsign.formats.bundle import STATEMENT_FILE
 from relsign.formats.fingerprint import BuiltArtifact
+from relsign.publish.announce import Public
 from relsign.publish.gate import pass_gate
 from relsign.publish.release import Candidate, collect_candidate
-from relsign.publish.targets.directory import Published, Word, publish_to_directory
+from relsign.publish.targets.directory import Judge, Published, Word, publish_to_directory
 from relsign.system.clock import now_utc
 from relsign.verify.decision import VerifiedRelease
+from relsign.verify.freshness import ListingFiles
 from relsign.verify.root import verify_root
 from tests.projects import PROGRAM, Project
 from tests.verify.releases import ARTIFACT, NAME
 
 
-def listing(folder: Path) -> dict[str, str]:
+def tree(folder: Path) -> dict[str, str]:
     """Return path -> digest of everything below a folder, lock files aside."""
     return {
         str(path.relative_to(folder)): sha256_hex(path.read_bytes())
@@ -45,10 +46,8 @@ def collect(project: Project) -> Candidate:
     return collect_candidate(project.release, root, (), now)
 
 
-def publish_judged(
-    project: Project, candidate: Candidate, judge: Callable[[Path], VerifiedRelease]
-) -> Published:
-    return publish_to_directory(project.site, candidate, {}, judge, now_utc())
+def publish_judged(project: Project, candidate: Candidate, judge: Judge) -> Published:
+    return publish_to_directory(project.site, candidate, Public({}), judge, now_utc())
 
 
 def test_a_signed_release_is_published_and_verifies(project: Project) -> None:
@@ -71,17 +70,17 @@ def test_publishing_twice_changes_nothing(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.signed().publish()
-    before = listing(project.site)
+    before = tree(project.site)
     assert project.publish() == 0
     assert "ALREADY PUBLISHED" in capsys.readouterr().err
-    assert listing(project.site) == before
+    assert tree(project.site) == before
 
 
 def test_a_published_version_never_gets_other_bytes(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.signed().publish()
-    before = listing(project.site)
+    before = tree(project.site)
     shutil.rmtree(project.release.folder)
     project.run("policy", "compile")
     project.build("builder-a", b"second try")
@@ -92,7 +91,7 @@ def test_a_published_version_never_gets_other_bytes(
         project.run_signing("sign", "--as", name, "--yes")
     assert project.publish() == 1
     assert "published already, with other bytes" in capsys.readouterr().err
-    assert listing(project.site) == before
+    assert tree(project.site) == before
 
 
 def test_nothing_is_published_with_one_signer(
@@ -151,8 +150,8 @@ def test_an_artifact_swapped_while_publishing_is_seen(project: Project) -> None:
     candidate.artifacts[NAME].write_bytes(b"evil twin")
     now = now_utc()
 
-    def judge(staged: Path) -> VerifiedRelease:
-        return pass_gate(candidate, staged, now)
+    def judge(staged: Path, listing: ListingFiles | None) -> VerifiedRelease:
+        return pass_gate(candidate, staged, listing, now)
 
     with pytest.raises(Exception, match="not the file that was released"):
         publish_judged(project, candidate, judge)
@@ -175,7 +174,7 @@ def test_a_second_publisher_is_told(project: Project) -> None:
     candidate = collect(project)
     codes: list[int] = []
 
-    def judge(staged: Path) -> VerifiedRelease:
+    def judge(staged: Path, listing: ListingFiles | None) -> VerifiedRelease:
         done = subprocess.run(
             [
                 PROGRAM, "publish", "--to", str(project.site),
@@ -185,7 +184,7 @@ def test_a_second_publisher_is_told(project: Project) -> None:
         )  # fmt: skip
         codes.append(done.returncode)
         assert "somebody else is publishing" in done.stderr
-        return pass_gate(candidate, staged, now_utc())
+        return pass_gate(candidate, staged, listing, now_utc())
 
     assert publish_judged(project, candidate, judge).word is Word.PUBLISHED
     assert codes == [5]
@@ -273,13 +272,14 @@ def test_nobody_looks_in_before_the_rename_and_everybody_after(
     candidate = collect(project.signed())
     seen: list[int] = []
 
-    def judge(staged: Path) -> VerifiedRelease:
+    def judge(staged: Path, listing: ListingFiles | None) -> VerifiedRelease:
         seen.append(staged.parent.stat().st_mode & 0o777)
-        return pass_gate(candidate, staged, now_utc())
+        return pass_gate(candidate, staged, listing, now_utc())
 
     before = os.umask(umask)
     try:
-        published = publish_to_directory(project.site, candidate, {"a.pem": b"x"}, judge, now_utc())
+        public = Public({"a.pem": b"x"})
+        published = publish_to_directory(project.site, candidate, public, judge, now_utc())
     finally:
         os.umask(before)
     assert seen == [0o700]
@@ -320,12 +320,14 @@ def test_what_a_crash_left_is_removed(project: Project) -> None:
     assert project.workspace.recipe_file.exists()
 
 
-@pytest.mark.parametrize("version", ["keys", "root.json", "KEYS", ".staging"])
+@pytest.mark.parametrize(
+    "version", ["keys", "root.json", "KEYS", "metadata", "Metadata", ".staging"]
+)
 def test_versions_that_would_stand_in_the_way(project: Project, version: str) -> None:
     candidate = dataclasses.replace(collect(project.signed()), version=version)
 
-    def judge(staged: Path) -> VerifiedRelease:
-        raise AssertionError(staged)
+    def judge(staged: Path, listing: ListingFiles | None) -> VerifiedRelease:
+        raise AssertionError(staged, listing)
 
     with pytest.raises(InputError, match="cannot be published"):
         publish_judged(project, candidate, judge)

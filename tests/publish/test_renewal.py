@@ -75,9 +75,9 @@ def test_an_old_copy_of_the_project_takes_no_signature_away(
 
 
 def test_a_renewed_layout_needs_a_new_statement(published: Project, capsys: Capture) -> None:
-    policy = published.workspace.policy_file
-    policy.write_text("layout_days = 700\n" + policy.read_text())
+    published.set_policy('dissent = "refuse"', 'dissent = "refuse"\nlayout_days = 700')
     assert published.run("policy", "compile", "--renew") == 0
+    published.sign_root()
     for name in ("olga", "oona"):
         assert published.run_signing("policy", "sign", "--as", name) == 0
     published.release.statement_file.unlink()
@@ -94,10 +94,8 @@ def test_a_renewed_layout_needs_a_new_statement(published: Project, capsys: Capt
 
 
 def without(project: Project, name: str) -> None:
-    roster = project.workspace.roster_file
-    blocks = roster.read_text().split("[[member]]")
-    roster.write_text("[[member]]".join(b for b in blocks if f'name = "{name}"' not in b))
-    assert project.run("policy", "compile") == 0
+    project.remove_member(name)
+    project.new_root()
 
 
 def test_a_signer_whose_key_was_stolen_can_leave(published: Project, capsys: Capture) -> None:

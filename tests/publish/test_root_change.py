@@ -38,15 +38,15 @@ def test_every_difference_has_its_line() -> None:
         "version 1 → 2",
         "thresholds.owners 2 → 1",
         "thresholds.organisations 2 → 1",
-        "dissent refuse → record",
+        'dissent "refuse" → "record"',
         "share_roles false → true",
         f"expires {LATER.date()} → {NOW.date()}",
         "added zoe (signer; zoe, birch)",
         "removed sara (signer)",
         "changed otto: roles or operator",
         "changed sam: another key",
-        "revoked bbbbbbbbbbbb: stolen key",
-        "NO LONGER revoked aaaaaaaaaaaa",
+        f'revoked: added {{"reason":"stolen key","statement_sha256":"{"b" * 64}"}}',
+        f'revoked: NO LONGER {{"reason":"mistake","statement_sha256":"{"a" * 64}"}}',
     )
 
 

@@ -14,8 +14,8 @@ from relsign.formats.envelope import parse_envelope
 from relsign.sign.exchange import Collected, collect_release
 from relsign.sign.keystore import KeyStore
 from relsign.sign.links import BuildTimes, make_provenance, seal
-from relsign.sign.root import current_root
 from relsign.sign.release import party_named
+from relsign.sign.root import current_root
 from relsign.sign.stock import stock_file_name
 from relsign.system.clock import now_utc
 from tests.projects import PASSPHRASE, Project

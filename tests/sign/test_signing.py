@@ -13,7 +13,7 @@ import pytest
 
 from relsign.build.profile import DEFAULT_PROFILE, load_profile
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import InputError, VerificationError
+from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, parse_envelope
 from relsign.formats.fingerprint import ProfileDigest, SourceDigest
 from relsign.formats.names import Digest
@@ -21,7 +21,6 @@ from relsign.formats.statement import PreviousRelease, parse_statement
 from relsign.sign.keystore import KeyStore
 from relsign.sign.links import seal
 from relsign.sign.policy import current_layout
-from relsign.sign.root import current_root
 from relsign.sign.release import (
     OLDEST_PROPOSAL,
     Previous,
@@ -31,6 +30,7 @@ from relsign.sign.release import (
     read_previous,
     sign_layout,
 )
+from relsign.sign.root import current_root
 from relsign.sign.signers.file import create_key_file
 from relsign.system.clock import now_utc
 from tests.projects import PASSPHRASE, PROGRAM, Project, make_lock
@@ -119,9 +119,17 @@ def test_an_owner_is_shown_what_is_signed(project: Project, capsys: Capture) -> 
 
 
 def test_a_changed_root_is_shown_as_changed(project: Project, capsys: Capture) -> None:
-    policy = project.workspace.policy_file
-    policy.write_text(policy.read_text().replace("signers = 2", "signers = 1"))
-    assert project.run("policy", "compile") == 0
+    project.set_policy("signers = 2", "signers = 1")
+    project.compile()
+    capsys.readouterr()
+    # The owners agree on the root first: no layout is signed on the way to it.
+    assert project.run_signing("policy", "sign", "--as", "olga") == 3
+    assert "version 2 is signed by 0 of its own owners (need 2)" in capsys.readouterr().err
+    project.sign_root("olga")
+    assert "thresholds.signers 2 → 1" in capsys.readouterr().err
+    assert project.run_signing("policy", "sign", "--as", "olga") == 3
+    assert "version 2 is signed by 1 of its own owners (need 2)" in capsys.readouterr().err
+    project.sign_root("oona")
     assert project.run_signing("policy", "sign", "--as", "olga") == 0
     shown = capsys.readouterr().err
     assert "root version 2 (people or thresholds changed before it)" in shown
@@ -217,12 +225,12 @@ def test_a_signer_sees_what_the_gate_sees(project: Project) -> None:
     """A release the owners revoked derives well, and would be refused after signing."""
     project.signed()
     payload = parse_envelope(project.release.statement_file.read_bytes(), "").payload
-    policy = project.workspace.policy_file
     digest = sha256_hex(payload)
-    policy.write_text(
-        policy.read_text() + f'\n[[revoked]]\nstatement_sha256 = "{digest}"\nreason = "wrong key"\n'
-    )
-    assert project.run("policy", "compile") == 0
+    project.add_policy(f'[[revoked]]\nstatement_sha256 = "{digest}"\nreason = "wrong key"\n')
+    project.compile()
+    with pytest.raises(NotEnoughError, match="version 2 is signed by 0"):
+        request_of(project)
+    project.sign_root()
     with pytest.raises(VerificationError, match="revoked by the owners: wrong key"):
         request_of(project)
 
@@ -266,13 +274,15 @@ def test_a_signer_refuses_a_date_out_of_reach(project: Project, age: timedelta, 
 
 
 def before(released_at: datetime) -> Previous:
-    return Previous(PreviousRelease(version="0.9", statement_sha256=Digest("b" * 64)), 4, released_at)
+    reference = PreviousRelease(version="0.9", statement_sha256=Digest("b" * 64))
+    return Previous(reference, 4, released_at)
 
 
 def test_a_release_is_not_dated_before_the_one_it_follows(project: Project) -> None:
     built(project)
     earlier = before(now_utc() - timedelta(days=1))
-    assert request_of(project, earlier).statement.predicate.previous == earlier.reference
+    predicate = request_of(project, earlier).statement.predicate
+    assert (predicate.previous, predicate.sequence) == (earlier.reference, 5)
     with pytest.raises(VerificationError, match="before the release it follows"):
         request_of(project, before(now_utc() + timedelta(days=1)))
 

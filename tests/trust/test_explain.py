@@ -139,10 +139,8 @@ def spoil_signatures(envelope: dict[str, object]) -> None:
 
 
 def link_of(folder: Path) -> str:
-    files = json.loads((folder / BUNDLE).read_bytes())["files"]
-    return next(
-        name for name in sorted(files) if name.startswith("build.") and name.endswith("link")
-    )
+    files: dict[str, str] = json.loads((folder / BUNDLE).read_bytes())["files"]
+    return min(name for name in files if name.startswith("build.") and name.endswith("link"))
 
 
 def test_a_flipped_byte_fails_where_the_bytes_are_compared(download: Path) -> None:

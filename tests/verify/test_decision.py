@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from datetime import timedelta
 
@@ -19,7 +20,7 @@ from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation
 from relsign.formats.statement import PreviousRelease
 from relsign.sign.links import make_links
-from relsign.verify.decision import Question, decide
+from relsign.verify.decision import decide
 from relsign.verify.verdict import STEPS, Outcome, Row, Verdict, Word
 from tests.verify.broken import (
     BROKEN,
@@ -124,7 +125,7 @@ def test_the_previous_release_is_named() -> None:
 
 
 def test_no_bundle_is_not_enough() -> None:
-    question = Question(Release().root.to_bytes(), None, {NAME: "0" * 64}, NOW)
+    question = dataclasses.replace(Release().question(), bundle=None)
     assert decide(question).verdict.word is Word.NOT_ENOUGH
 
 
@@ -226,16 +227,25 @@ def test_twin_keys_are_refused_with_the_root() -> None:
 )
 def test_hostile_bytes_are_refused_and_never_raise(data: bytes) -> None:
     for question in (
-        Question(data, Release().bundle(), {NAME: "0" * 64}, NOW),
-        Question(Release().root.to_bytes(), data, {NAME: "0" * 64}, NOW),
+        dataclasses.replace(Release().question(), root=data),
+        dataclasses.replace(Release().question(), newer_roots=(data,)),
+        dataclasses.replace(Release().question(), bundle=data),
     ):
         assert decide(question).verdict.word is Word.REFUSED
 
 
 def test_a_bundle_of_the_same_evidence_in_other_white_space_is_refused() -> None:
     loose = json.dumps(json.loads(Release().bundle())).encode()
-    question = Question(Release().root.to_bytes(), loose, {NAME: "0" * 64}, NOW)
+    question = dataclasses.replace(Release().question(), bundle=loose)
     assert decide(question).verdict.word is Word.REFUSED
+
+
+def test_a_root_of_the_same_content_in_other_white_space_is_refused() -> None:
+    question = Release().question()
+    loose = json.dumps(json.loads(question.root)).encode()
+    assert decide(question).verdict.word is Word.VERIFIED
+    verdict = decide(dataclasses.replace(question, root=loose)).verdict
+    assert verdict.rows[0].outcome is Outcome.REFUSED
 
 
 def test_a_verdict_without_all_rows_is_never_verified() -> None:
@@ -279,5 +289,5 @@ def test_small_order_keys_are_refused() -> None:
 def test_bundle_files_of_unknown_kinds_are_ignored() -> None:
     files = Release().files() | {"notes.txt": b"anything"}
     bundle = make_bundle("demo", "1.0", files).to_bytes()
-    question = Question(Release().root.to_bytes(), bundle, Release().artifacts, NOW)
+    question = dataclasses.replace(Release().question(), bundle=bundle)
     assert decide(question).verdict.word is Word.VERIFIED

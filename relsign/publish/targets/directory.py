@@ -158,11 +158,20 @@ def _publish(
 def refresh_listing(directory: Path, announcer: Announcer, now: datetime) -> Path:
     """Let a publisher say again what is published; return the metadata folder.
 
-    Raises InputError where nothing is listed, HostError for a busy folder.
+    Raises InputError where nothing is listed or the publisher's root is not public yet,
+    HostError for a busy folder.
     """
     project = _public_folder(directory, announcer.root.root.project)
     with _alone(project):
-        put_metadata(project, (), announcer.refresh(project, now))
+        files = announcer.refresh(project, now)
+        if _root_change(project, announcer.root.data) is not None:
+            # Nobody who follows the public root could verify this publisher's signature.
+            raise InputError(
+                "your root is not published here yet",
+                where=os.fspath(project / ROOT),
+                hint="publish it first, with --root-only",
+            )
+        put_metadata(project, (), files)
     return project / METADATA
 
 

@@ -1,0 +1,120 @@
+"""`relsign root add`, `remove`, `revoke`, `vouch`: edit roster and policy, stage the next root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from relsign.cli.options import EXISTING, project_option, show_path
+from relsign.cli.root_words import show_staged
+from relsign.cli.talk import talk
+from relsign.system.clock import now_utc
+from relsign.system.workspace import Workspace
+
+
+@click.command()
+@click.argument("cards", nargs=-1, required=True, type=EXISTING, metavar="CARD...")
+@project_option
+def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
+    """Add members to the roster by their public cards, and stage the next root.
+
+    Refused, with nothing written: a name that is taken, a twin of a key that is there,
+    a revoked or unacceptable key, a second organisation for one operator.
+
+    \b
+    Example
+      relsign root add otilia/member.toml
+    """
+    from relsign.sign.keystore import read_card
+    from relsign.sign.root_edit import add_members, begin, finish
+
+    members = tuple(read_card(card, "no such card") for card in cards)
+    staged = finish(workspace, add_members(begin(workspace), members), now_utc())
+    for member in members:
+        talk(f"added {member.name}: {', '.join(member.roles)} of {member.organisation}")
+    show_staged(workspace, staged)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--revoke", "reason", metavar="REASON", help="The key must never count again.")
+@click.option("--replacement", metavar="MEMBER", help="Who takes its place; with --revoke.")
+@project_option
+def remove(name: str, reason: str | None, replacement: str | None, workspace: Workspace) -> None:
+    """Take member NAME off the roster, and stage the next root.
+
+    With --revoke the key is named in the root as one that never counts again, whoever
+    enrols it. Refused, with nothing written, where too few would be left for a threshold.
+    Releases that need the member fall: vouch for them first (relsign root vouch).
+
+    \b
+    Example
+      relsign root remove olga --revoke "laptop stolen" --replacement olga-2
+    """
+    from relsign.sign.root_edit import Revoking, begin, finish, remove_member
+
+    if replacement is not None and reason is None:
+        raise click.UsageError("--replacement goes with --revoke")
+    revoking = None if reason is None else Revoking(reason, replacement)
+    staged = finish(workspace, remove_member(begin(workspace), name, revoking), now_utc())
+    talk(f"removed {name}" + ("" if reason is None else f", and revoked the key: {reason}"))
+    if replacement is not None and replacement not in {m.name for m in staged.root.members}:
+        talk(f"{replacement} is no member yet: add the card with `relsign root add CARD`")
+    show_staged(workspace, staged)
+
+
+@click.command()
+@click.argument("version")
+@click.option("--reason", required=True, help="One line that people read when it is refused.")
+@click.option("--statement", metavar="SHA256", help="A statement, whatever version it names.")
+@click.option("--replacement", metavar="VERSION", help="The version to use instead.")
+@project_option
+def revoke(
+    version: str, reason: str, statement: str | None, replacement: str | None,
+    workspace: Workspace,
+) -> None:  # fmt: skip
+    """Take release VERSION back, and stage the next root.
+
+    Every statement of the version is refused from then on, whoever signs it anew.
+
+    \b
+    Example
+      relsign root revoke 1.12 --reason "built from a tampered tarball" --replacement 1.13
+    """
+    from relsign.sign.root_edit import begin, finish, revoke_version
+
+    edit = revoke_version(begin(workspace), version, reason, statement, replacement)
+    staged = finish(workspace, edit, now_utc())
+    talk(f"revoked {version}: {reason}")
+    show_staged(workspace, staged)
+
+
+@click.command()
+@click.argument("bundles", nargs=-1, required=True, type=EXISTING, metavar="BUNDLE...")
+@project_option
+def vouch(bundles: tuple[Path, ...], workspace: Workspace) -> None:
+    """Vouch for published releases before a rotation, and stage the next root.
+
+    Each bundle is verified under the present root, as of the day of its release. From
+    then on exactly this statement is judged by the rules of that day, so that it stays
+    VERIFIED when its signers and builders are replaced.
+
+    \b
+    Example
+      relsign root vouch site/gzip/1.12/gzip-1.12.relsign
+    """
+    from relsign.formats.bundle import MAX_BUNDLE_BYTES
+    from relsign.sign.root_edit import add_vouched, begin, finish
+    from relsign.sign.vouching import complete_roots, verify_for_vouching
+    from relsign.system.files import read_bounded
+
+    now, edit, roots = now_utc(), begin(workspace), complete_roots(workspace)
+    for path in bundles:
+        it = verify_for_vouching(roots, read_bounded(path, MAX_BUNDLE_BYTES), now)
+        edit = add_vouched(edit, it.version, it.statement_sha256, it.root.digest)
+        talk(
+            f"{show_path(path)}: version {it.version} of {it.released_at:%Y-%m-%d} holds by "
+            f"version {it.root.root.version} of the root"
+        )
+    show_staged(workspace, finish(workspace, edit, now))
