@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# Programs as a user starts them: compiled files are kept, output is buffered.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
 BIN = Path(sys.executable).parent
 RELSIGN = BIN / "relsign"
 Command = Sequence[str | Path]
@@ -32,7 +34,9 @@ class Run:
 def run(command: Command, cwd: Path) -> Run:
     """Run a program that must succeed; what it prints is thrown away."""
     started = time.perf_counter()
-    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as p:
+    with subprocess.Popen(
+        command, cwd=cwd, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as p:
         said = p.stderr.read() if p.stderr else b""
         _, status, usage = os.wait4(p.pid, 0)
         p.returncode = os.waitstatus_to_exitcode(status)
@@ -57,7 +61,7 @@ def peak(measured: Run) -> float:
     return measured.peak
 
 
-def pairs(ours: Command, theirs: Command, cwd: Path, runs: int) -> list[tuple[Run, Run]]:
+def pairs(ours: Command, theirs: Command, cwd: Path, runs: int = 5) -> list[tuple[Run, Run]]:
     """Run two programs in turn, so that what else the machine does hits both."""
     run(ours, cwd), run(theirs, cwd)
     return [(run(ours, cwd), run(theirs, cwd)) for _ in range(runs)]

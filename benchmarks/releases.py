@@ -62,11 +62,13 @@ class Release:
     folder: Path
     artifact: Path
     """The one file a person has downloaded."""
+    names: tuple[str, ...]
+    """Of all artifacts."""
 
     @property
     def ours(self) -> tuple[str | Path, ...]:
-        """Arguments of relsign."""
-        return ("verify", "--root", self.folder / "root.json", self.artifact)
+        """Arguments of `relsign verify`."""
+        return ("--root", self.folder / "root.json", self.artifact)
 
     @property
     def theirs(self) -> tuple[str | Path, ...]:
@@ -96,14 +98,14 @@ def make_release(folder: Path, count: int, *, single_rules: bool, broken: bool =
     statement = _statement(fingerprint, hashlib.sha256(layout).hexdigest()).to_bytes()
     files[STATEMENT_FILE] = _sealed(statement, parties, ("sam", "sara"))
     files[FINGERPRINT] = fingerprint.to_bytes()
-    return _write(folder, files, names[0])
+    return _write(folder, files, tuple(names))
 
 
-def _write(folder: Path, files: dict[str, bytes], name: str) -> Release:
+def _write(folder: Path, files: dict[str, bytes], names: tuple[str, ...]) -> Release:
     downloads, evidence = folder / "files", folder / "in-toto"
     downloads.mkdir(parents=True)
     evidence.mkdir()
-    (downloads / name).write_bytes(_content(name))
+    (downloads / names[0]).write_bytes(content_of(names[0]))
     (downloads / bundle_file_name("demo", "1.0")).write_bytes(
         make_bundle("demo", "1.0", files).to_bytes()
     )
@@ -113,7 +115,7 @@ def _write(folder: Path, files: dict[str, bytes], name: str) -> Release:
     for owner in ("olga", "oona"):
         public = _secret(owner).verify_key.encode()
         (folder / f"{owner}.pem").write_bytes(ed25519_pem(public))
-    return Release(folder, downloads / name)
+    return Release(folder, downloads / names[0], names)
 
 
 def _secret(name: str) -> SigningKey:
@@ -124,7 +126,8 @@ def _sign_as(name: str):  # noqa: ANN202 - a closure of one line
     return lambda message: _secret(name).sign(message).signature
 
 
-def _content(name: str, salt: str = "") -> bytes:
+def content_of(name: str, salt: str = "") -> bytes:
+    """Return the bytes of an artifact."""
     return f"{name}{salt}".encode()
 
 
@@ -180,8 +183,8 @@ def _fingerprint(names: list[str], salt: str = "") -> Fingerprint:
         artifacts=tuple(
             BuiltArtifact(
                 name=name,
-                sha256=Digest(hashlib.sha256(_content(name, salt)).hexdigest()),
-                size=len(_content(name, salt)),
+                sha256=Digest(hashlib.sha256(content_of(name, salt)).hexdigest()),
+                size=len(content_of(name, salt)),
                 mode="0644",
             )
             for name in names

@@ -15,6 +15,13 @@ settings.register_profile("relsign", deadline=None, derandomize=True, database=N
 settings.load_profile("relsign")
 
 
+@pytest.fixture(autouse=True)
+def nobodys_own_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the trust store and the policy of whoever runs the tests out of them."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / ".data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+
+
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a key store with everybody's key."""

@@ -10,6 +10,7 @@ import click
 from relsign.cli.options import PATH, json_option, show_path
 from relsign.cli.own_files import own_policy_file, own_policy_option, trust_option
 from relsign.cli.talk import say, talk
+from relsign.errors import InputError
 
 if TYPE_CHECKING:
     from relsign.trust.get import Got
@@ -56,7 +57,9 @@ def get(
     from relsign.trust.store import TrustStore
 
     store = TrustStore(trust)
-    wanted, _, version = project.partition("==")
+    wanted, equals, version = project.partition("==")
+    if equals and not version:
+        raise InputError("no version stands after ==", got=project, hint=f"relsign get {wanted}")
     name = find_pin_name(store, wanted)
     kept = store.recall(name)
     if kept.note:

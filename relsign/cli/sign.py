@@ -52,13 +52,13 @@ def sign(
     from relsign.formats.fingerprint import ProfileDigest
     from relsign.sign.keystore import KeyStore
     from relsign.sign.passphrase import read_passphrase
-    from relsign.sign.root import current_root
     from relsign.sign.release import (
         party_named,
         prepare_request,
         read_previous,
         sign_release,
     )
+    from relsign.sign.root import current_root
 
     now = now_utc()
     root = current_root(workspace, now)

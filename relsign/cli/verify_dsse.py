@@ -68,6 +68,8 @@ def verify_dsse(
     Example
       relsign verify-dsse --key a.pem --key b.pem --threshold 2 \\
         --subject gzip-1.12.tar.gz gzip-1.12.intoto.jsonl
+    \f
+    Raises InputError for words that contradict each other; what is wrong with ENVELOPE is shown.
     """
     from relsign.trust.dsse import load_expectation, make_expectation, verify_dsse_file
 

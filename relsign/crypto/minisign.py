@@ -17,9 +17,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from relsign.crypto.keys import Ed25519Public
+from relsign.crypto.signatures import verify_ed25519
 from relsign.errors import InputError, VerificationError
 
 MAX_FILE_BYTES = 16_384
@@ -127,11 +126,12 @@ def verify_file(
             got=body[:_NUMBER_BYTES][::-1].hex().upper(),
         )
     first = body[_NUMBER_BYTES:]
+    key = Ed25519Public(raw)
     try:
-        key = Ed25519PublicKey.from_public_bytes(raw)
-        key.verify(first, data_digest_blake2b512)  # (3)
-        key.verify(second, first + comment.encode("ascii"))  # (4)
-    except InvalidSignature as error:
+        # As minisign does, by libsodium: others take an R of small order, which it refuses.
+        verify_ed25519(key, first, data_digest_blake2b512)  # (3)
+        verify_ed25519(key, second, first + comment.encode("ascii"))  # (4)
+    except VerificationError as error:
         raise VerificationError("minisign signature does not verify", where=where) from error
     return comment
 

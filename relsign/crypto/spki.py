@@ -216,7 +216,7 @@ def _of_der(der: bytes, where: str) -> StrangerKey:
 def _of_openssh(line: bytes, where: str) -> StrangerKey:
     try:
         public = load_ssh_public_key(line)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, NotImplementedError, UnsupportedAlgorithm) as error:
         raise _refused("not an OpenSSH public key", where, "`TYPE BASE64 COMMENT`") from error
     return _of_public(public, where)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relsign.errors import HostError
+from relsign.formats.shorten import shorten
 
 _PREFIX = "[GNUPG:] "
 _LISTING_FIELDS = 10
@@ -105,4 +106,6 @@ def _listed(fields: list[str], fingerprint: str, primary: str) -> ListedKey:
             int(fields[6] or 0),
         )
     except (IndexError, ValueError) as error:
-        raise HostError("gpg lists a key in a form that is not known", got=fingerprint) from error
+        raise HostError(
+            "gpg lists a key in a form that is not known", got=shorten(fingerprint)
+        ) from error

@@ -112,13 +112,11 @@ def put_metadata(
 
     Raises HostError for a full disk; what was listed before stays.
     """
-    if files is None:
-        return
     folder = project / METADATA
     chain = {root_file_name(number): data for number, data in enumerate(roots, 1)}
     missing = {name: data for name, data in chain.items() if not _same(folder, name, data)}
     store_index(folder, missing)
-    store_index(folder, files)
+    store_index(folder, files or {})
 
 
 def _same(folder: Path, name: str, data: bytes) -> bool:

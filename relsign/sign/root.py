@@ -42,7 +42,6 @@ from relsign.verify.root import (
     check_root,
     extend_root,
     open_root,
-    require_unexpired,
     walk_roots,
 )
 
@@ -194,7 +193,15 @@ def current_root(workspace: Workspace, now: datetime) -> TrustedRoot:
             where=WHERE,
             hint="run `relsign root rotate`, then owners run `relsign root sign --as NAME`",
         )
-    return require_unexpired(walk_roots(open_root(first), newer), now)
+    trusted = walk_roots(open_root(first), newer)
+    if now >= trusted.root.expires:
+        raise VerificationError(
+            "the trust root has expired",
+            where=WHERE,
+            got=trusted.root.expires.isoformat(),
+            hint="run `relsign root rotate --renew`, then owners run `relsign root sign --as NAME`",
+        )
+    return trusted
 
 
 def owners_who_may_sign(workspace: Workspace, file: RootFile) -> tuple[Party, ...]:

@@ -127,7 +127,12 @@ def revoke_version(
     """
     revoked = parse_policy(edit.policy, POLICY).revoked
     if any((r.version, r.statement_sha256) == (version, statement) for r in revoked):
-        raise InputError("is revoked already", where=f"{POLICY}: revoked", got=version)
+        raise InputError(
+            "is revoked already",
+            where=f"{POLICY}: revoked",
+            got=version,
+            hint="look at it with `relsign root show`; to change it, edit the block by hand",
+        )
     if replacement in {version, *(r.version for r in revoked if r.version)}:
         raise InputError(
             "the replacement is revoked itself",
@@ -172,8 +177,7 @@ def _revoke_key(edit: Edit, member: Member, revoking: Revoking) -> Edit:
 
 def _with_block(policy: bytes, key: str, fields: Fields) -> bytes:
     """Return the policy with one more ``[[key]]`` block at its end."""
-    document = tomlkit.parse(policy.decode())
-    if key in document and not isinstance(document[key], tomlkit.items.AoT):
+    if re.search(rf"^\s*{key}\s*=", policy.decode(), re.MULTILINE):
         raise InputError(
             f"{key} is not written as [[{key}]] blocks",
             where=POLICY,

@@ -128,6 +128,7 @@ def get_release(
     first = judge(kept, release, chosen, wish, now)
     if first.verdict.word is not Word.VERIFIED:
         return Got(release.listed.version, first)
+    make_folder(wish.folder)
     work = _Downloads(refreshed.place, release, wish.folder, show)
     return _complete(store, kept, work, wish, chosen, now)
 
@@ -188,9 +189,7 @@ def _find_release(refreshed: Refreshed, kept: Kept, wish: Wish) -> _Release:
             "the listing names bundles of another project", where=kept.pin.project
         )
     listed = _listed(listed_releases(targets), wish.version)
-    make_folder(wish.folder)
-    scratch = wish.folder / f".{bundle_file_name(kept.pin.project, listed.version)}{PART}"
-    bundle = refreshed.client.read_target(listed.bundle_path, scratch)
+    bundle = refreshed.client.read_target(listed.bundle_path)
     evidence = open_evidence(bundle)
     predicate = evidence.statement.predicate
     said = (evidence.statement_digest, predicate.version, predicate.sequence)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from relsign.errors import InputError, NoRootError, NotEnoughError
+from relsign.errors import InputError, NoRootError, NotEnoughError, RelsignError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES
 from relsign.formats.canonical import shorten
 from relsign.formats.root import MAX_ROOT_BYTES
@@ -20,6 +20,10 @@ from relsign.system.files import hash_file, host_error, read_bounded
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands
 from relsign.verify.freshness import ListingFiles
+from relsign.verify.release import open_evidence
+
+MAX_BUNDLES = 100
+"""Bundles in one folder that are looked into for the one that is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +47,36 @@ def read_root(path: Path | None) -> bytes:
 
 
 def find_bundle(artifact: Path) -> Path | None:
-    """Return the one ``*.relsign`` file beside `artifact`, or None.
+    """Return the ``*.relsign`` file beside `artifact`, or None.
 
-    Raises InputError when there are several: which one counts is the caller's choice.
+    Where several lie there, it is the one that names the artifact, which is believed no
+    more for it.  Raises InputError when not exactly one does: which one counts is the
+    caller's choice.
     """
     try:
         names = sorted(e.name for e in os.scandir(artifact.parent) if e.name.endswith(".relsign"))
     except OSError as error:
         raise host_error(error, artifact.parent) from error
-    if len(names) > 1:
-        raise InputError(
-            "several bundles lie beside the file",
-            where=os.fspath(artifact.parent),
-            got=", ".join(shorten(name) for name in names[:4]),
-            hint="name one with --bundle",
-        )
-    return artifact.parent / names[0] if names else None
+    if len(names) <= 1:
+        return artifact.parent / names[0] if names else None
+    naming = [name for name in names[:MAX_BUNDLES] if _names(artifact.parent / name, artifact.name)]
+    if len(naming) == 1:
+        return artifact.parent / naming[0]
+    raise InputError(
+        "several bundles lie beside the file",
+        where=os.fspath(artifact.parent),
+        got=", ".join(shorten(name) for name in names[:4]),
+        hint="name one with --bundle",
+    )
+
+
+def _names(bundle: Path, artifact: str) -> bool:
+    """Say whether a bundle's statement names an artifact; one that cannot be read does not."""
+    try:
+        evidence = open_evidence(read_bounded(bundle, MAX_BUNDLE_BYTES))
+    except RelsignError:
+        return False
+    return artifact in evidence.statement.digests()
 
 
 def verify_files(

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.errors import InputError, NotEnoughError, RelsignError
-from relsign.formats.root import MAX_ROOT_BYTES, parse_root
+from relsign.formats.root import MAX_ROOT_BYTES, parse_root, root_file_name
 from relsign.trust.listing import read_listing
 from relsign.trust.repository import Place, TufClient, project_place
 from relsign.trust.store import TrustStore
 from relsign.trust.tuf_fetcher import read_source
 from relsign.verify.freshness import ListingFiles
+from relsign.verify.root import MAX_ROTATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def _single_root(store: TrustStore, name: str, place: Place, version: int) -> in
             hint="give the address of the project's folder, the one with root.json in it",
         ) from error
     found = parse_root(data, "the published root.json").signed.version
-    if found <= version:
-        return version
-    return store.accept_root(name, data).root.version
+    for number in range(version + 1, min(found, version + MAX_ROTATIONS)):
+        between = read_source(f"{place.metadata}{root_file_name(number)}", MAX_ROOT_BYTES)
+        version = store.accept_root(name, between).root.version
+    return store.accept_root(name, data).root.version if found > version else version

@@ -7,7 +7,7 @@ or not at all, refusal of one key under two names in a role, and our errors.
 
     client = TufClient(place, folder, root, now)
     client.refresh()
-    data = client.read_target("1.0/demo-1.0.relsign", scratch)
+    data = client.read_target("1.0/demo-1.0.relsign")
 
 A place is an http or https address, or a folder on this machine.  The metadata folder
 is the client's memory: whoever can write there can undo the refusal to go back.
@@ -132,19 +132,21 @@ class TufClient:
         with self._alone(), self._ours("the repository's metadata"):
             self._updater.refresh()
 
-    def read_target(self, path: str, scratch: Path) -> bytes:
+    def read_target(self, path: str) -> bytes:
         """Return a target's bytes, as long as the metadata says and with its digest.
 
-        `scratch` is a file that is written and removed.  Raises as `refresh`, and
-        NotEnoughError where no metadata names such a target.
+        Raises as `refresh`, and NotEnoughError where no metadata names such a target.
         """
         target = self._find(path)
-        try:
-            with self._ours(shorten(path)):
-                self._updater.download_target(target, os.fspath(scratch))
-            return read_bounded(scratch, MAX_TARGET_BYTES)
-        finally:
-            scratch.unlink(missing_ok=True)
+        # In our own folder, not where it goes: python-tuf would follow a link there.
+        scratch = self._folder / "target.part"
+        with self._alone():
+            try:
+                with self._ours(shorten(path)):
+                    self._updater.download_target(target, os.fspath(scratch))
+                return read_bounded(scratch, MAX_TARGET_BYTES)
+            finally:
+                scratch.unlink(missing_ok=True)
 
     def save_target(self, path: str, folder: Path) -> Path:
         """Keep a target in `folder` under its quoted path, unless it is there already.
@@ -153,10 +155,8 @@ class TufClient:
         """
         target = self._find(path)
         final = folder / quote(path, "")
-        with self._ours(shorten(path)):
-            if self._updater.find_cached_target(target, os.fspath(final)) is not None:
-                return final
-        write_whole(final, self.read_target(path, folder / f".{quote(path, '')[:100]}.part"))
+        if self._updater.find_cached_target(target, os.fspath(final)) is None:
+            write_whole(final, self.read_target(path))
         return final
 
     def newer_roots(self, version: int) -> tuple[bytes, ...]:

@@ -85,8 +85,9 @@ def of_duty(duty: Duty) -> Iterator[Finding]:
             Gravity.SERIOUS,
             "one-loss",
             f"if {_one_of(stops)} is lost, {_STOPS[duty.role]} "
-            f"({duty.role}s: {len(operators)}, needed: {duty.need})",
-            f"enrol another {duty.role}, so that one more is there than is needed",
+            f"({numbers.people} in {numbers.organisations} organisations, "
+            f"needed {duty.need} in {duty.organisations})",
+            f"enrol another {duty.role}, of an organisation that has none to spare",
         )
     yield from _organisations(duty, stops)
 

@@ -4,8 +4,9 @@ Counted for the worst case: the loser takes the keys that matter most, the thief
 that are cheapest.  Builders need people and organisations; witnesses the groups of the
 log's quorum, which are a tree because no name stands in two of them.
 
-    for tolerance in tolerances(root.policy, parties):
-        tolerance.may_be_lost, tolerance.stolen_to_forge
+    for duty in duties(root.policy, parties):
+        numbers = tolerance(duty)
+        print(duty.role, numbers.may_be_lost, numbers.stolen_to_forge)
 """
 
 from __future__ import annotations
@@ -125,11 +126,6 @@ def tolerance(duty: Duty) -> Tolerance:
         stolen_to_forge=to_forge,
         organisations_to_forge=organisations,
     )
-
-
-def tolerances(policy: RootPolicy, parties: tuple[Party, ...]) -> tuple[Tolerance, ...]:
-    """Return the numbers of every role; raises as `duties` does."""
-    return tuple(tolerance(duty) for duty in duties(policy, parties))
 
 
 def _cheapest(prices: Iterable[int], count: int) -> int:

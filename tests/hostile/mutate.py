@@ -22,8 +22,8 @@ WORDS: Final = (
     *(b"null", b"true", b"false", b"0", b"-1", b"1.0", b"1e999", b"NaN", b"Infinity", b"-0"),
     *(b'""', b'"2"', b"[]", b"{}", b"[[]]", b'"\\ud800"', b'"\\u0000"', b'"\\u202e"', b"\\"),
     *(b"9007199254740993", b"'''", b'"""', b"a." * 40, b"=", b",", b'"', b":", b"#", b"."),
-    *(b"\xef\xbb\xbf", b"\xff", b"\xed\xa0\x80", b"\r\n", b"\n", b"\x00", b"\x1b[2J", b"\xe2\x80\xae"),
-    *(b"2026-11-21", b"2026-11-21T12:00:00Z", b"1_0", b"0x1f", b"+1", b"inf", b"\\N{DIGIT ONE}"),
+    *(b"\xef\xbb\xbf", b"\xff", b"\xed\xa0\x80", b"\r\n", b"\n", b"\x00", b"\x1b[2J"),
+    *(b"2026-11-21", b"2026-11-21T12:00:00Z", b"1_0", b"0x1f", b"+1", b"inf", b"\xe2\x80\xae"),
 )  # fmt: skip
 """Words of JSON and TOML that readers tend to disagree about."""
 
@@ -247,7 +247,7 @@ def look(value: object, path: Path) -> object:
 
 
 def put(value: object, path: Path, new: object) -> object:
-    """Return `value` with `new` at `path`, without it for `REMOVED`; nothing is changed in place."""
+    """Return `value` with `new` at `path`, or without it for `REMOVED`; parts are shared."""
     if not path:
         return new
     head, rest = path[0], path[1:]

@@ -38,7 +38,7 @@ SUBPACKETS: Final = (
     *(PRIMARY.issuer_keyid, sub(16, b""), sub(16, bytes(8)), sub(12, b""), sub(12, bytes(22))),
     *(sub(12, b"\x80\x16" + bytes.fromhex(PRIMARY.fingerprint)), sub(32, b""), sub(32, b"\x04")),
     *(sub(32, b"\x03" + bytes(20)), back_signature(PRIMARY, SUBKEY), b"\x00", b"\xff", b"\xc0"),
-    *(sub(20, bytes(40)), sub(29, b""), sub(99, b"", critical=True), sub(2, bytes(4), critical=True)),
+    *(sub(20, bytes(40)), sub(29, b""), sub(99, b"", critical=True)),
     *(b"\xff\xff\xff\xff\xff", b"\xff\x00\x00\x00\x00", b"\x01\x02", b"\xfe\xff\x02"),
 )  # fmt: skip
 """Subpackets right and wrong, and bytes that are none."""
@@ -120,11 +120,11 @@ class Certificates:
         own = b"\x99" + len(body).to_bytes(2, "big") + body
         named = own + uid_hashed(key)[len(key.hashed) :]
         parts = [packet(6, body)]
-        for _ in range(pick(3)):
-            parts.append(packet(2, self._signatures.body(key, (0x1F, 0x20)[pick(2)], own)))
+        signed = self._signatures.body
+        parts += [packet(2, signed(key, (0x1F, 0x20)[pick(2)], own)) for _ in range(pick(3))]
         parts.append(packet(13, USER_ID))
-        for _ in range(1 + pick(2)):
-            parts.append(packet(2, self._signatures.body(key, (0x13, 0x13, 0x30)[pick(3)], named)))
+        kinds = [(0x13, 0x13, 0x30)[pick(3)] for _ in range(1 + pick(2))]
+        parts += [packet(2, signed(key, kind, named)) for kind in kinds]
         if pick(2):
             parts += self._subkey(key, own)
         return b"".join(parts)

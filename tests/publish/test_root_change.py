@@ -11,6 +11,14 @@ from relsign.publish.roots import describe_change
 from tests.verify.releases import LATER, NOW, make_root, member
 
 
+def shown(reason: str, digit: str) -> str:
+    """Return a revoked statement as a root holds it."""
+    digest = digit * 64
+    return (
+        f'{{"reason":"{reason}","replacement":null,"statement_sha256":"{digest}","version":null}}'
+    )
+
+
 def test_every_difference_has_its_line() -> None:
     zoe = member("zoe", "zoe", "birch", "signer")
     gone = Revocation(statement_sha256=Digest("a" * 64), reason="mistake")
@@ -45,8 +53,8 @@ def test_every_difference_has_its_line() -> None:
         "removed sara (signer)",
         "changed otto: roles or operator",
         "changed sam: another key",
-        f'revoked: added {{"reason":"stolen key","statement_sha256":"{"b" * 64}"}}',
-        f'revoked: NO LONGER {{"reason":"mistake","statement_sha256":"{"a" * 64}"}}',
+        f"revoked: added {shown('stolen key', 'b')}",
+        f"revoked: NO LONGER {shown('mistake', 'a')}",
     )
 
 

@@ -98,3 +98,8 @@ def test_what_is_not_pinned_cannot_be_had(run: Run) -> None:
 def test_names_must_be_in_the_release(run: Run) -> None:
     with pytest.raises(InputError, match="no such file in this release"):
         run("demo", "other.tar")
+
+
+def test_half_a_version_is_no_version(run: Run) -> None:
+    with pytest.raises(InputError, match="no version stands after"):
+        run("demo==")

@@ -138,7 +138,7 @@ def test_a_target_arrives(user: User, path: str, *, hash_names: bool) -> None:
         for name, data in user.repository.files.items()
     }
     assert user.read(path) == b"data"
-    assert not user.scratch.exists()
+    assert not (user.folder / "target.part").exists()
     asked = user.server.asked[-1].rpartition("/")[2]
     assert (asked == path.rpartition("/")[2]) is (not hash_names and path.isascii())
 
@@ -165,7 +165,7 @@ def test_other_bytes_are_no_target(user: User, served: bytes) -> None:
         user.repository.files[name] = served
     with pytest.raises(VerificationError):
         user.read("file.txt")
-    assert not user.scratch.exists()
+    assert not (user.folder / "target.part").exists()
 
 
 def test_an_unknown_target_is_not_enough(user: User) -> None:
@@ -280,7 +280,7 @@ def test_a_folder_serves_as_well(tmp_path: Path) -> None:
     repository.write(tmp_path / "site")
     place = Place(f"{tmp_path}/site/metadata/", f"{tmp_path}/site/targets/", True)  # noqa: FBT003
     client = TufClient(place, tmp_path / "mine", repository.trusted_root, NOW)
-    assert client.read_target("file.txt", tmp_path / "scratch") == b"data"
+    assert client.read_target("file.txt") == b"data"
     (tmp_path / "site/metadata/timestamp.json").write_bytes(b" " * 16_385)
     client = TufClient(place, tmp_path / "mine", repository.trusted_root, NOW)
     with pytest.raises(VerificationError, match="more than is allowed"):
@@ -297,7 +297,7 @@ def test_no_target_leads_out_of_a_folder(tmp_path: Path) -> None:
     place = Place(f"{tmp_path}/site/metadata/", f"{tmp_path}/site/targets/")
     client = TufClient(place, tmp_path / "mine", repository.trusted_root, NOW)
     with pytest.raises(NotEnoughError, match="lacks a file"):
-        client.read_target("../../secret.txt", tmp_path / "scratch")
+        client.read_target("../../secret.txt")
 
 
 @pytest.mark.parametrize(
@@ -346,6 +346,6 @@ def test_any_bytes_are_refused_with_our_errors(
     where = Place(f"{folder}/site/metadata/", f"{folder}/site/targets/")
     try:
         client = TufClient(where, folder / "mine", root, NOW)
-        assert client.read_target("file.txt", folder / "scratch") == b"data"
+        assert client.read_target("file.txt") == b"data"
     except RelsignError:
         return

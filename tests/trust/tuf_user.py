@@ -21,7 +21,6 @@ class User:
         self.server = server
         self.repository = server.repository
         self.folder = folder / "metadata"
-        self.scratch = folder / "scratch"
         self.root = self.repository.trusted_root
         self.hash_names = True
         self.limits = FetchLimits(retries=1)
@@ -35,7 +34,7 @@ class User:
         self.client(now).refresh()
 
     def read(self, path: str) -> bytes:
-        return self.client().read_target(path, self.scratch)
+        return self.client().read_target(path)
 
     def version(self, role: str) -> int:
         """Return the version of a role that was believed; 0 where none was."""

@@ -118,6 +118,24 @@ BROKEN: dict[str, tuple[Release, str, Outcome, str]] = {
         Outcome.REFUSED,
         "organisations is larger",
     ),
+    "root: nobody signed it": (
+        Release(root_signers=()),
+        "root",
+        Outcome.MISSING,
+        "signed by 0 of its own owners (need 2)",
+    ),
+    "root: one owner of two signed it": (
+        Release(root_signers=("olga",)),
+        "root",
+        Outcome.MISSING,
+        "signed by 1 of its own owners (need 2)",
+    ),
+    "root: signers and builders signed it": (
+        Release(root_signers=("olga", "sam", "sara", "builder-a")),
+        "root",
+        Outcome.MISSING,
+        "signed by 1 of its own owners (need 2)",
+    ),
     # 2 bytes
     "a flipped byte": (
         Release(artifacts={NAME: sha256_hex(b"flipped")}),

@@ -15,22 +15,17 @@ from securesystemslib.exceptions import VerificationError as ReferenceRefusal
 from securesystemslib.signer._crypto_signer import CryptoSigner
 from securesystemslib.signer._key import Key, SSlibKey
 
-from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
-from relsign.formats.dsse_policy import SlsaExpectation, parse_dsse_policy
 from relsign.formats.envelope import INTOTO_PAYLOAD
 from relsign.formats.foreign_statement import SLSA_PROVENANCE
 from relsign.verify.dsse import DSSE_STEPS, MAX_TRIES, DsseDecision, DsseVerdict, decide_dsse
-from relsign.verify.dsse_expectation import Expectation, expect_keys, expect_policy
+from relsign.verify.dsse_expectation import expect_keys
 from relsign.verify.verdict import Outcome, Row, Word
 from tests.crypto.stranger_keys import (
     BUILD_TYPE,
     BUILDER,
-    FILE,
     PARAMETERS,
     b64,
-    openssh,
-    pem,
     private,
     provenance,
     reference,
@@ -38,48 +33,16 @@ from tests.crypto.stranger_keys import (
     statement,
 )
 from tests.crypto.test_spki import VECTOR_SIGNATURE, vector_key
-
-DIGEST = sha256_hex(FILE)
-FILES = {"x.tar.gz": DIGEST}
-KINDS = ("ed1", "ec1", "rsa1")
-SLSA = SlsaExpectation(build_type=BUILD_TYPE, external_parameters=PARAMETERS)
-
-
-def expect(*names: str, threshold: int = 1, **words: object) -> Expectation:
-    made = expect_keys({f"{name}.pem": pem(name) for name in names}, threshold)
-    return replace(made, **words)  # type: ignore[arg-type]
-
-
-def expect_slsa(*names: str, threshold: int = 1, builder: str = BUILDER) -> Expectation:
-    made = expect(*names, threshold=threshold, slsa=SLSA, predicate_type=SLSA_PROVENANCE)
-    return replace(
-        made, keys=tuple(replace(key, builder_ids=frozenset({builder})) for key in made.keys)
-    )
-
-
-def decide(data: bytes, expectation: Expectation, files: dict[str, str] | None = None) -> Row:
-    """Return the first row that is not well, or the last one."""
-    decision = decide_dsse(((1, data),), expectation, FILES if files is None else files)
-    (answer,) = decision.answers
-    assert tuple(row.name for row in answer.verdict.rows) == DSSE_STEPS
-    assert [row.number for row in answer.verdict.rows] == list(range(1, 8))
-    for row in answer.verdict.rows:
-        if row.outcome in {Outcome.REFUSED, Outcome.MISSING}:
-            assert answer.verdict.word is not Word.VERIFIED
-            assert row.hint
-            return row
-    assert decision.word is Word.VERIFIED
-    return answer.verdict.rows[-1]
-
-
-def word(data: bytes, expectation: Expectation) -> Word:
-    return decide_dsse(((1, data),), expectation, FILES).word
-
-
-def attested(*names: str, **changes: object) -> bytes:
-    payload = statement(FILES, provenance(**changes), SLSA_PROVENANCE)
-    return reference(payload, *(signer(name) for name in names))
-
+from tests.verify.dsse_asking import (
+    DIGEST,
+    FILES,
+    KINDS,
+    attested,
+    decide,
+    expect,
+    expect_slsa,
+    word,
+)
 
 # --- against the reference ---------------------------------------------------------------------
 
@@ -461,111 +424,3 @@ def test_a_row_that_was_not_reached_is_never_verified() -> None:
     assert DsseVerdict((*rows[:6], unreached)).word is Word.NOT_ENOUGH
     refused = replace(rows[0], outcome=Outcome.REFUSED)
     assert DsseVerdict((refused, *rows[1:6], unreached)).word is Word.REFUSED
-
-
-# --- what is expected --------------------------------------------------------------------------
-
-
-def test_a_key_given_twice_counts_once() -> None:
-    twice = {"a.pem": pem("ed1"), "b.pub": openssh("ed1")}
-    assert len(expect_keys(twice, 1).keys) == 1
-    with pytest.raises(InputError, match="threshold nobody can meet"):
-        expect_keys(twice, 2)
-
-
-@pytest.mark.parametrize("threshold", [0, -1, 3, 10**30])
-def test_a_threshold_nobody_can_meet_is_refused(threshold: int) -> None:
-    with pytest.raises(InputError, match="expected 1 to 2, the number of different keys"):
-        expect_keys({"a": pem("ed1"), "b": pem("ec1")}, threshold)
-
-
-@pytest.mark.parametrize(
-    ("kind", "predicate", "builders", "words"),
-    [
-        ("", None, {}, "no payload type"),
-        ("text/plain", "urn:x", {}, "for a payload that has none"),
-        ("text/plain", None, {"a": frozenset({"urn:b"})}, "for a payload that has none"),
-    ],
-)
-def test_contradictory_words_are_refused(
-    kind: str, predicate: str | None, builders: dict[str, frozenset[str]], words: str
-) -> None:
-    with pytest.raises(InputError, match=words):
-        expect_keys({"a": pem("ed1")}, 1, kind, predicate, builders)
-
-
-def test_builder_ids_of_a_command_line_belong_to_their_key() -> None:
-    keys = {"a": pem("ed1"), "b": openssh("ed1"), "c": pem("ec1")}
-    builders = {"a": frozenset({"urn:1"}), "b": frozenset({"urn:2"})}
-    made = expect_keys(keys, 1, builders=builders)
-    assert [key.builder_ids for key in made.keys] == [{"urn:1", "urn:2"}, frozenset()]
-    assert made.asks_for_builder
-    with pytest.raises(InputError, match="different keys with a builder id"):
-        expect_keys(keys, 2, builders=builders)
-
-
-def policy(*entries: str, threshold: int = 1, more: str = "") -> str:
-    keys = "".join(f"[[key]]\n{entry}\n" for entry in entries)
-    return f"threshold = {threshold}\n{keys}{more}"
-
-
-A = 'name = "a"\noperator = "alice"\nfile = "a.pem"\nbuilder_ids = ["urn:a"]'
-LINE = openssh("ec1").decode()
-B = f'name = "b"\noperator = "bob"\npublic = """{LINE}"""\nbuilder_ids = ["urn:b"]'
-POLICY_FILES = {"a.pem": pem("ed1"), "rsa.pem": pem("rsa1")}
-
-
-def test_a_policy_becomes_an_expectation() -> None:
-    slsa = '[slsa]\nbuild_type = "urn:t"\nexternal_parameters = {}'
-    parsed = parse_dsse_policy(policy(A, B, threshold=2, more=slsa).encode())
-    made = expect_policy(parsed, POLICY_FILES, "policy")
-    assert [(k.name, k.operator, set(k.builder_ids)) for k in made.keys] == [
-        ("a", "alice", {"urn:a"}),
-        ("b", "bob", {"urn:b"}),
-    ]
-    assert (made.threshold, made.operators, made.predicate_type) == (2, 2, SLSA_PROVENANCE)
-
-
-@pytest.mark.parametrize(
-    ("entry", "where", "words"),
-    [
-        ('public = "junk"', "policy: key[1].public", "not a public key"),
-        ('file = "a.pem"', "policy", "one key under two names"),
-        (f'public = """{openssh("ed1").decode()}"""', "policy", "one key under two names"),
-        (
-            'file = "rsa.pem"\nscheme = "ed25519"',
-            "policy: key[1].scheme",
-            "not a scheme of this key",
-        ),
-    ],
-)
-def test_bad_keys_of_a_policy_are_refused(entry: str, where: str, words: str) -> None:
-    text = policy(A, f'name = "c"\noperator = "carol"\n{entry}')
-    with pytest.raises(InputError, match=words) as caught:
-        expect_policy(parse_dsse_policy(text.encode()), POLICY_FILES, "policy")
-    assert caught.value.where == where
-
-
-def test_a_policy_may_hold_an_rsa_key_to_one_scheme() -> None:
-    text = policy('name = "r"\noperator = "r"\nfile = "rsa.pem"\nscheme = "rsassa-pss-sha256"')
-    wanted = expect_policy(parse_dsse_policy(text.encode()), POLICY_FILES, "policy")
-    for scheme, outcome in (
-        ("rsassa-pss-sha256", Word.VERIFIED),
-        ("rsa-pkcs1v15-sha256", Word.REFUSED),
-    ):
-        data = reference(statement(FILES), signer("rsa1", scheme))
-        assert word(data, wanted) is outcome
-
-
-def test_two_keys_of_one_operator_count_once() -> None:
-    text = policy(
-        A.replace("alice", "bob"),
-        B,
-        'name = "c"\noperator = "carol"\nfile = "rsa.pem"\nbuilder_ids = ["urn:a"]',
-        threshold=2,
-    )
-    wanted = expect_policy(parse_dsse_policy(text.encode()), POLICY_FILES, "policy")
-    data = attested("ed1", "ec1", builder="urn:a")
-    row = decide(data, wanted)
-    assert (row.name, row.text) == ("signers", "1 of 2 signed (need 2) a b")
-    assert decide(attested("ed1", "rsa1", builder="urn:a"), wanted).name == "dependencies"
