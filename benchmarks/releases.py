@@ -82,7 +82,7 @@ class Release:
 
 
 def make_release(folder: Path, count: int, *, single_rules: bool, broken: bool = False) -> Release:
-    """Write a release of `count` artifacts; with `single_rules`, one REQUIRE for each.
+    """Write a release of `count` artifacts, with `single_rules` two rules for each.
 
     A broken one has links that name other bytes for every artifact.
     """
@@ -193,8 +193,11 @@ def _fingerprint(names: list[str], salt: str = "") -> Fingerprint:
 
 
 def _product_rules(singled_out: list[str]) -> tuple[tuple[str, ...], ...]:
-    required = tuple(("REQUIRE", name) for name in [FINGERPRINT, *singled_out])
-    return (*required, ("CREATE", "*"), ("DISALLOW", "*"))
+    """Return rules as relsign compiles them: two for each name, or one pattern for all."""
+    names = [FINGERPRINT, *singled_out]
+    created = names if singled_out else ["*"]
+    required = tuple(("REQUIRE", name) for name in names)
+    return (*required, *(("CREATE", name) for name in created), ("DISALLOW", "*"))
 
 
 def _layout(parties: dict[str, Party], products: tuple[tuple[str, ...], ...]) -> Layout:

@@ -39,7 +39,8 @@ def key() -> None:
 @click.argument("name")
 @click.option(
     "--role", "roles", multiple=True, required=True,
-    type=click.Choice(["builder", "signer", "owner", "publisher", "log", "witness"]), help="What the key may do.",
+    type=click.Choice(["builder", "signer", "owner", "publisher", "log", "witness"]),
+    help="What the key may do.",
 )  # fmt: skip
 @click.option("--operator", required=True, help="Person or machine; counts once per decision.")
 @click.option("--organisation", required=True, help="Who the operator works for.")

@@ -64,8 +64,11 @@ _ODD_NUMBERS = tuple(
 """Where a number may stand that is no short integer; it may also stand inside a text."""
 
 
-class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A frozen value of a document; a field it does not name is refused."""
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """A frozen value of a document; a field it does not name is refused.
+
+    A tree, so the collector of cycles need not look at its hundred thousand entries.
+    """
 
 
 class Value(msgspec.Struct, frozen=True):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from relsign.errors import NotEnoughError
+from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES, bundle_file_name
 from relsign.formats.listing import ListedRelease
 from relsign.formats.root import MAX_ROOT_BYTES, root_file_name
@@ -24,9 +25,10 @@ from relsign.publish.index import (
     store_index,
 )
 from relsign.publish.release import Candidate
+from relsign.publish.standing import judge_published
 from relsign.system.files import read_bounded
 from relsign.verify.freshness import ListingFiles
-from relsign.verify.release import open_evidence
+from relsign.verify.release import open_evidence, revokes
 from relsign.verify.root import TrustedRoot
 
 
@@ -50,11 +52,15 @@ class Announcer:
     ) -> NextListing:
         """Return the listing of the published `versions` and of a candidate.
 
-        Raises what `next_index` raises: among others VerificationError for a second
-        release under one version or number.
+        What the root revokes is not listed, so that the release before it is the newest
+        again.  Raises what `next_index` raises, VerificationError for a second release
+        under one version or number, and for a published bundle that is not the one
+        listed and does not verify.
         """
         present = read_index(project / METADATA)
-        listed = {entry.version: entry for entry in map(self._entry, versions)}
+        known = present.releases()
+        others = [v for v in versions if candidate is None or v.name != candidate.version]
+        listed = {v.name: self._entry(v, known, now) for v in others}
         if candidate is not None:
             listed[candidate.version] = release_entry(
                 candidate.project,
@@ -63,9 +69,10 @@ class Announcer:
                 candidate.statement_sha256,
                 candidate.bundle,
             )
+        _refuse_second(listed.values())
         wanted = NextIndex(
             project=self.root.root.project,
-            releases=tuple(sorted(listed.values(), key=lambda entry: entry.sequence)),
+            releases=tuple(entry for entry in listed.values() if not self._is_revoked(entry)),
             publishers=self.root.having("publisher"),
             timestamp_days=self.root.root.policy.freshness.days,
         )
@@ -81,19 +88,42 @@ class Announcer:
             now,
         )
 
-    def _entry(self, folder: Path) -> ListedRelease:
-        """Return the entry of a version that is published, as its own bundle says."""
+    def _is_revoked(self, entry: ListedRelease) -> bool:
+        revoked = self.root.root.policy.revoked
+        return any(revokes(r, entry.version, entry.statement_sha256) for r in revoked)
+
+    def _entry(
+        self, folder: Path, known: tuple[ListedRelease, ...], now: datetime
+    ) -> ListedRelease:
+        """Return the entry of a version that is published, as its own bundle says.
+
+        One that is not listed like that already is judged first: whoever can write to
+        the server's disk shall have nothing signed that does not verify.
+        """
         path = folder / bundle_file_name(self.root.root.project, folder.name)
         bundle = read_bounded(path, MAX_BUNDLE_BYTES)
         evidence = open_evidence(bundle)
         predicate = evidence.statement.predicate
-        return release_entry(
+        entry = release_entry(
             predicate.project,
             predicate.version,
             predicate.sequence,
             evidence.statement_digest,
             bundle,
         )
+        problem = ""
+        if entry.version != folder.name:
+            problem = f"it is the bundle of version {entry.version}"
+        elif entry not in known:
+            problem = judge_published(folder, self.root.data, now).problem
+        if problem:
+            raise VerificationError(
+                f"version {folder.name} is not listed like this, and would not verify",
+                where=os.fspath(path),
+                got=problem,
+                hint="compare it with a copy you trust; somebody or something changed it",
+            )
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +147,20 @@ def put_metadata(
     missing = {name: data for name, data in chain.items() if not _same(folder, name, data)}
     store_index(folder, missing)
     store_index(folder, files or {})
+
+
+def _refuse_second(entries: Iterable[ListedRelease]) -> None:
+    """Refuse two releases of one number, also where one of them is revoked."""
+    numbers: dict[int, ListedRelease] = {}
+    for entry in entries:
+        first = numbers.setdefault(entry.sequence, entry)
+        if first != entry:
+            raise VerificationError(
+                "another release is published under this version or number",
+                expected=f"version {first.version}, number {first.sequence}",
+                got=f"version {entry.version}, number {entry.sequence}",
+                hint="make the next release follow the published one",
+            )
 
 
 def _same(folder: Path, name: str, data: bytes) -> bool:

@@ -52,7 +52,7 @@ from relsign.formats.listing import (
     target_path,
 )
 from relsign.formats.names import Digest
-from relsign.system.files import make_folder, read_bounded, write_whole
+from relsign.system.files import host_error, make_folder, read_bounded, write_whole
 from relsign.verify.freshness import ListingFiles, verify_listing
 
 METADATA = "metadata"
@@ -192,8 +192,18 @@ def refresh_timestamp(
 
 
 def store_index(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write metadata files, each whole, the timestamp last; raise HostError for a full disk."""
-    make_folder(folder)
+    """Write metadata files, each whole, the timestamp last; raise HostError for a full disk.
+
+    A folder made here is readable for a web server of another user, whatever the umask.
+    """
+    make_folder(folder.parent)
+    try:
+        folder.mkdir()
+        folder.chmod(0o755)
+    except FileExistsError:
+        make_folder(folder)
+    except OSError as error:
+        raise host_error(error, folder) from error
     for name in sorted(files, key=lambda name: (name == TIMESTAMP, name)):
         write_whole(folder / name, files[name])
 

@@ -37,11 +37,17 @@ class Standing:
 
     @property
     def problem(self) -> str:
-        """Return the row that fails, or nothing where the release stands or is meant to fall."""
+        """Return the row that fails, or nothing where the release stands or is meant to fall.
+
+        Step 9 is no part of it: a listing is signed only when everything stands.
+        """
         if self.is_revoked or self.verdict.word is Word.VERIFIED:
             return ""
         bad = {Outcome.REFUSED, Outcome.MISSING}
-        row = next(row for row in self.verdict.rows if row.outcome in bad)
+        failed = [row for row in self.verdict.rows if row.outcome in bad and row.name != "fresh"]
+        if not failed:
+            return ""
+        row = failed[0]
         return f"{self.verdict.word.value} at step {row.number}, {row.name}: {row.text}"
 
 

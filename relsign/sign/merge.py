@@ -6,21 +6,19 @@ folder cannot fill the envelope with junk until no more fits.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_by
-from relsign.errors import HostError, InputError, NotEnoughError, VerificationError
+from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES
 from relsign.formats.envelope import Envelope, Signature, parse_envelope
 from relsign.sign.places import make_real_folder
-from relsign.system.files import host_error, read_bounded, write_whole
+from relsign.system.files import read_bounded, write_whole
+from relsign.system.lock import hold
 
 PATIENCE_SECONDS = 60.0
 """How long to wait for another process that is writing the same document."""
@@ -94,20 +92,6 @@ def _write(path: Path, signed: Envelope, signatures: tuple[Signature, ...]) -> N
     write_whole(path, data)
 
 
-@contextlib.contextmanager
-def _alone(path: Path, patience_seconds: float) -> Iterator[None]:
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=patience_seconds)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise HostError(
-            "somebody else is writing it",
-            where=os.fspath(path),
-            hint="wait for the other command to end, then run this one again",
-        ) from error
-    except OSError as error:
-        raise host_error(error, Path(lock.lock_file)) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _alone(path: Path, patience_seconds: float) -> AbstractContextManager[None]:
+    lock_file = path.with_name(f".{path.name}.lock")
+    return hold(lock_file, "somebody else is writing it", patience_seconds=patience_seconds)

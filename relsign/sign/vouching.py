@@ -20,6 +20,7 @@ from relsign.sign.root import earlier_roots, present_root
 from relsign.system.workspace import Workspace
 from relsign.verify.decision import Question, decide
 from relsign.verify.demands import Demands
+from relsign.verify.inclusion import PROOF_FILE, log_entry, verify_inclusion
 from relsign.verify.release import Evidence, open_evidence, verify_standing
 from relsign.verify.root import TrustedRoot, extend_root, open_root, require_unexpired
 from relsign.verify.verdict import Outcome, Row
@@ -75,7 +76,7 @@ def verify_for_vouching(roots: tuple[TrustedRoot, ...], bundle: bytes, now: date
     day = min(now, predicate.released_at)
     for root in (present,) if old.digest == present.digest else (present, old):
         _require([row for row in _rows(root, evidence, bundle, day) if row.number < _LOG])
-        _require([row for row in _rows(root, evidence, bundle, now) if row.number == _LOG])
+        _require_logged(root, evidence, now)
     return Vouching(predicate.version, evidence.statement_digest, predicate.released_at, old)
 
 
@@ -98,6 +99,22 @@ def _rows(root: TrustedRoot, evidence: Evidence, bundle: bytes, at: datetime) ->
         demands=Demands(refuse_dissent=root.root.policy.dissent == "refuse"),
     )
     return decide(question).verdict.rows
+
+
+def _require_logged(root: TrustedRoot, evidence: Evidence, now: datetime) -> None:
+    """Demand today's proof: the log goes on after the day of a release, and after its root."""
+    policy, predicate = root.root.policy.log, evidence.statement.predicate
+    if policy is None:
+        return
+    proof = evidence.files.get(PROOF_FILE)
+    if proof is None:
+        raise NotEnoughError(
+            "the bundle holds no proof that the log has this release",
+            where=PROOF_FILE,
+            hint="log the release, and vouch for the bundle with the proof in it",
+        )
+    entry = log_entry(predicate.project, predicate.version, evidence.statement_digest)
+    verify_inclusion(policy, root.parties, proof, entry, now)
 
 
 def _require(rows: list[Row]) -> None:

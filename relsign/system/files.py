@@ -123,8 +123,6 @@ def _small_or_refused(path: Path, buffer: memoryview) -> HashedFile | RelsignErr
 
 def _hash_large(paths: Sequence[Path], done: list[HashedFile | RelsignError | None]) -> None:
     """Fill in what `done` lacks; the workers take the next path from one iterator."""
-    from threading import Thread  # noqa: PLC0415 - `relsign verify` of one file needs none
-
     waiting = [number for number, each in enumerate(done) if each is None]
     numbers = iter(waiting)
 
@@ -136,7 +134,12 @@ def _hash_large(paths: Sequence[Path], done: list[HashedFile | RelsignError | No
             except RelsignError as error:
                 done[number] = error
 
-    others = [Thread(target=work) for _ in range(min(WORKERS, len(waiting)) - 1)]
+    if len(waiting) < WORKERS:
+        work()
+        return
+    from threading import Thread  # noqa: PLC0415 - `relsign verify` of one file needs none
+
+    others = [Thread(target=work) for _ in range(WORKERS - 1)]
     for other in others:
         other.start()
     try:

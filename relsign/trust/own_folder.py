@@ -14,10 +14,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from relsign.errors import HostError, InputError
+from relsign.errors import InputError
 from relsign.system.files import host_error, make_folder
+from relsign.system.lock import hold
 
 PATIENCE_SECONDS = 60.0
 """How long to wait for another process that is writing the same store."""
@@ -73,21 +72,9 @@ def make_own_folder(path: Path) -> None:
 def alone(folder: Path, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
     """Be the only writer of a store; raise HostError if another one does not end."""
     make_own_folder(folder)
-    lock = FileLock(folder / ".lock", timeout=patience_seconds, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise HostError(
-            "another command is writing the trust store",
-            where=os.fspath(folder),
-            hint="wait for it to end, then run this one again",
-        ) from error
-    except OSError as error:
-        raise host_error(error, Path(lock.lock_file)) from error
-    try:
+    busy = "another command is writing the trust store"
+    with hold(folder / ".lock", busy, patience_seconds=patience_seconds):
         yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

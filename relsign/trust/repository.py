@@ -24,7 +24,6 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from filelock import FileLock, Timeout
 from securesystemslib.exceptions import Error as SecuresystemslibError
 from tuf.api import exceptions
 from tuf.api.metadata import TargetFile
@@ -36,6 +35,7 @@ from relsign.formats.listing import MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_T
 from relsign.formats.root import MAX_ROOT_BYTES
 from relsign.system.fetch import FetchLimits, redacted
 from relsign.system.files import host_error, make_folder, read_bounded, write_whole
+from relsign.system.lock import hold
 from relsign.trust.tuf_fetcher import LIMITS, TufFetcher, is_address, refuse_twin_keys
 
 MAX_TARGET_BYTES = 64 << 20
@@ -194,15 +194,9 @@ class TufClient:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Let one process at a time read and write the client's memory."""
-        try:
-            with FileLock(self._folder / ".lock", timeout=LOCK_SECONDS):
-                yield
-        except Timeout as error:
-            raise HostError(
-                "another process is refreshing the same project",
-                where=os.fspath(self._folder),
-                hint="wait for it to finish and run the same command again",
-            ) from error
+        busy = "another process is refreshing the same project"
+        with hold(self._folder / ".lock", busy, patience_seconds=LOCK_SECONDS):
+            yield
 
     @contextlib.contextmanager
     def _ours(self, where: str) -> Iterator[None]:

@@ -16,7 +16,7 @@ from relsign.formats.roster import Role
 from relsign.sign.keystore import KeyStore, wanted_member
 from relsign.sign.root import root_chain
 from relsign.verify.root import extend_root, open_root
-from tests.projects import PASSPHRASE, Project
+from tests.projects import PASSPHRASE, Project, make_project
 from tests.verify.releases import NAME
 
 Capture = pytest.CaptureFixture[str]
@@ -325,3 +325,22 @@ def test_what_a_root_withstands_is_said_and_is_no_verdict(
     for command in ("show", "analyse"):
         assert project.run("root", command) == 2
         assert "there is no root yet" in capsys.readouterr().err
+
+
+def test_the_end_of_the_listing_beside_a_published_root_is_looked_at(
+    tmp_path: Path, keys: Path, capsys: Capture
+) -> None:
+    project = make_project(tmp_path / "project", keys, tmp_path / "site", publisher=True)
+    assert project.signed().publish_as("pia") == 0
+    capsys.readouterr()
+    assert execute(["root", "analyse", str(project.root_file)]) == 0
+    out = capsys.readouterr().out
+    assert "if pia is lost, the listing expires" in out
+    assert "the listing of releases expires on" not in out
+    # A listing that no publisher of this root signed is no listing of its own.
+    stamp = project.root_file.parent / "metadata" / "timestamp.json"
+    document = json.loads(stamp.read_bytes())
+    sig = document["signatures"][0]["sig"]
+    stamp.write_bytes(stamp.read_bytes().replace(sig.encode(), b"0" * len(sig)))
+    assert execute(["root", "analyse", str(project.root_file)]) == 1
+    assert "no publisher of this project signed" in capsys.readouterr().err

@@ -14,14 +14,14 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
-
 from tuf.api._payload import Root as TufRoot
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import Metadata
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType
 
 from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.names import Digest
 from relsign.formats.policy import RevokedKey, Thresholds
 from relsign.formats.root import Root, RootPolicy, TufKey, TufPublic
 from relsign.formats.roster import Member
@@ -222,7 +222,7 @@ def test_the_low_level_count_is_the_same() -> None:
 def loose(root: Root, signers: tuple[str, ...], **labels: str) -> bytes:
     """Return a root with signatures under labels of the maker's choice: label -> name."""
     message = root.to_bytes()
-    signatures = {public_of(_owner(name)): sign_by(name, message).hex() for name in signers}
+    signatures = {str(public_of(_owner(name))): sign_by(name, message).hex() for name in signers}
     signatures |= {label: sign_by(name, message).hex() for label, name in labels.items()}
     table = {
         "signatures": [{"keyid": k, "sig": signatures[k]} for k in sorted(signatures)],
@@ -238,11 +238,8 @@ def _owner(name: str) -> Member:
 def twin_material() -> bytes:
     """Return a root in which one key stands under two keyids and meets a threshold of two."""
     root = root_with(["owner0", "owner1"], 2, 1)
-    raw, twin, gone = (
-        secret("owner0").verify_key.encode().hex(),
-        "e" * 64,
-        public_of(_owner("owner1")),
-    )
+    raw, twin = Digest(secret("owner0").verify_key.encode().hex()), Digest("e" * 64)
+    gone = public_of(_owner("owner1"))
     kept = {keyid: key for keyid, key in root.keys.items() if keyid != gone}
     owning = msgspec.structs.replace(
         root.roles.root, keyids=tuple(sorted((public_of(_owner("owner0")), twin)))

@@ -106,4 +106,5 @@ def test_a_time_has_one_form(time: object) -> None:
     data = dump(change(WHOLE, ("signed", "expires"), time))
     unread = time in {"2026-11-21T13:00:00+01:00", "2026-11-21T12:00:00.5Z"}
     words = "expires is not whole seconds in UTC" if unread else "got "
-    assert_refused(parse_root, data, "root.json: signed" if unread else "root.json: signed.expires", words)
+    where = "root.json: signed" if unread else "root.json: signed.expires"
+    assert_refused(parse_root, data, where, words)

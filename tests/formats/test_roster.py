@@ -33,7 +33,7 @@ ROWS: list[Row] = [
     (("member", 0, "operator"), REMOVE, "member[0]", "field missing (expected operator)"),
     (("member", 0, "roles"), [], "member[0].roles", "length >= 1"),
     (("member", 0, "roles"), "owner", "member[0].roles", "expected a list"),
-    (("member", 0, "roles"), ["admin"], "member[0].roles[0]", "builder or log or owner or publisher"),
+    (("member", 0, "roles"), ["admin"], "member[0].roles[0]", "builder or log or owner"),
     (("member", 0, "roles"), ["owner"] * 2, "member[0]", "role named twice: owner"),
     (("member", 0, "roles"), ["owner"] * 7, "member[0].roles", "length <= 6"),
     ((*KEY, "kind"), "ssh", "member[1].key.kind", "expected ed25519 or openpgp, got 'ssh'"),

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 with atheris.instrument_imports(
     include=["relsign.formats", "relsign.crypto", "relsign.verify", "relsign.errors"]
 ):
-    from relsign.errors import RelsignError
+    from relsign.errors import HostError, InputError, NotEnoughError, VerificationError
     from relsign.verify.decision import decide
     from tests.formats.samples import SAMPLES
     from tests.hostile import (
@@ -34,6 +34,10 @@ with atheris.instrument_imports(
         test_openpgp_bytes,
         test_small_readers,
     )
+
+
+TYPED = (InputError, VerificationError, NotEnoughError, HostError)
+"""HostError: a local program whose output is in a form it does not have."""
 
 
 class Target(NamedTuple):
@@ -51,10 +55,10 @@ def _targets() -> Iterable[Target]:
         yield Target(name, parse, good)
     for name, (parse, good, _) in test_archives.READERS.items():
         yield Target(name, parse, good)
-    good = test_decision_mutations.GOOD
+    asked = test_decision_mutations.GOOD
     bundle = test_decision_mutations.BUNDLE
-    yield Target("bundle decided", lambda data: decide(replace(good, bundle=data)), bundle)
-    yield Target("root decided", lambda data: decide(replace(good, root=data)), good.root)
+    yield Target("bundle decided", lambda data: decide(replace(asked, bundle=data)), bundle)
+    yield Target("root decided", lambda data: decide(replace(asked, root=data)), asked.root)
 
 
 TARGETS = sorted(_targets())
@@ -66,7 +70,7 @@ def fuzz(data: bytes) -> None:
         return
     try:
         TARGETS[data[0] % len(TARGETS)].parse(data[1:])
-    except RelsignError:
+    except TYPED:
         return
 
 

@@ -151,4 +151,4 @@ def test_names_come_back_as_they_are_in_json(download: Path) -> None:
     name = os.fsdecode(b"odd\x1b\xff.tar.gz")
     shutil.copy(download / NAME, download / name)
     document = json.loads(verify(download, "--json", file=name).stdout)
-    assert (document["file"], document["verdict"]) == (name, "REFUSED")
+    assert (document["files"][0]["name"], document["verdict"]) == (name, "REFUSED")

@@ -18,6 +18,7 @@ from tuf.api.exceptions import (
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.updater import Updater
 
+from relsign.formats.bundle import make_bundle, parse_bundle
 from relsign.formats.listing import ListedRelease, parse_timestamp
 from relsign.formats.root import parse_root
 from relsign.publish.index import read_index
@@ -85,10 +86,11 @@ def stamp(project: Project) -> int:
     return parse_timestamp((metadata(project) / "timestamp.json").read_bytes()).signed.version
 
 
-def make_next(project: Project, *, follows: bool = True) -> None:
-    """Turn to version 1.1, build it, and have it signed as the release after 1.0."""
+def make_next(project: Project, version: str = "1.1", *, follows: bool = True) -> None:
+    """Turn to another version, build it, and have it signed as the release after 1.0."""
     recipe = project.workspace.recipe_file
-    recipe.write_text(recipe.read_text().replace('version = "1.0"', 'version = "1.1"'))
+    now = f'version = "{project.release.version}"'
+    recipe.write_text(recipe.read_text().replace(now, f'version = "{version}"'))
     previous = ("--previous", str(project.published / "demo-1.0.relsign")) if follows else ()
     project.compile()
     for builder in ("builder-a", "builder-b"):
@@ -234,7 +236,7 @@ def test_a_project_without_publishers_lists_nothing(project: Project, capsys: Ca
     assert "--refresh needs a publisher" in capsys.readouterr().err
     assert not project.site.exists()
     assert project.publish() == 0
-    assert not metadata(project).exists()
+    assert names(project) == {"1.root.json"}
 
 
 def test_what_the_gate_refuses_is_not_listed(signed: Project) -> None:
@@ -405,6 +407,105 @@ def test_another_publisher_signs_everything_anew(
     shutil.copy(tmp_path / "old" / "timestamp.json", metadata(published))
     with pytest.raises(UnsignedMetadataError):
         StockClient(published, tmp_path / "late").look()
+
+
+def test_a_crash_before_the_listing_of_the_new_publisher_is_mended(
+    published: Project, client: StockClient, tmp_path: Path
+) -> None:
+    shutil.copytree(metadata(published), tmp_path / "old")
+    published.remove_member("pia")
+    published.add_member("paul")
+    published.new_root()
+    assert published.publish_as("paul", "--root-only") == 0
+    shutil.rmtree(metadata(published))
+    shutil.copytree(tmp_path / "old", metadata(published))
+    assert published.publish_as("paul", "--root-only") == 0
+    client.look(FIRST)
+
+
+# --- what is not listed --------------------------------------------------------------------------
+
+
+def test_a_revoked_release_is_withdrawn_and_its_number_stays_taken(
+    published: Project, client: StockClient, capsys: Capture
+) -> None:
+    make_next(published)
+    assert published.publish_as("pia") == 0
+    client.look(FIRST, SECOND)
+    published.add_policy('[[revoked]]\nversion = "1.1"\nreason = "broken"\n')
+    published.new_root()
+    capsys.readouterr()
+    assert published.publish_as("pia", "--root-only") == 0
+    assert "1.1: revoked by this root" in capsys.readouterr().err
+    assert [entry.version for entry in releases(published)] == ["1.0"]
+    assert client.look(FIRST)[FIRST].custom["sequence"] == 1
+    # Whoever saw number 2 remembers what it was.
+    make_next(published, "1.2")
+    capsys.readouterr()
+    assert published.publish_as("pia") == 1
+    assert "another release is published under this version or number" in capsys.readouterr().err
+    assert [entry.version for entry in releases(published)] == ["1.0"]
+
+
+def strip(folder: Path) -> None:
+    """Take every link out of a published bundle."""
+    path = folder / "demo-1.0.relsign"
+    contents = parse_bundle(path.read_bytes(), path.name).contents(path.name)
+    kept = {name: data for name, data in contents.items() if not name.endswith(".link")}
+    path.write_bytes(make_bundle("demo", "1.0", kept).to_bytes())
+
+
+def disguise(folder: Path) -> None:
+    """Put the release there a second time, as an older version."""
+    copy = shutil.copytree(folder, folder.with_name("0.9"))
+    (copy / "demo-1.0.relsign").rename(copy / "demo-0.9.relsign")
+
+
+@pytest.mark.parametrize(
+    ("change", "version", "reason"),
+    [
+        (strip, "1.0", "at step 5, builders"),
+        (disguise, "0.9", "it is the bundle of version 1.0"),
+    ],
+)
+def test_what_somebody_changed_on_the_server_is_not_signed(
+    published: Project,
+    capsys: Capture,
+    change: Callable[[Path], None],
+    version: str,
+    reason: str,
+) -> None:
+    make_next(published)
+    change(published.published)
+    before = tree(published.site)
+    capsys.readouterr()
+    assert published.publish_as("pia") == 1
+    said = capsys.readouterr().err
+    assert f"version {version} is not listed like this, and would not verify" in said
+    assert reason in said
+    assert tree(published.site) == before
+
+
+def test_what_must_be_fresh_is_published_and_renewed(
+    signed: Project, tmp_path: Path, capsys: Capture
+) -> None:
+    """A release may be judged before its listing is there, and after it has expired."""
+    signed.add_policy("[freshness]\nrequired = true\ndays = 3\n")
+    signed.new_root()
+    assert signed.publish_as("pia") == 0
+    capsys.readouterr()
+    assert signed.publish_as("pia") == 0
+    assert "ALREADY PUBLISHED" in capsys.readouterr().err
+    signed.remove_member("sara")
+    signed.new_root()
+    assert signed.publish_as("pia", "--root-only") == 0
+    make_next(signed)
+    assert signed.publish_as("pia") == 0
+    StockClient(signed, tmp_path / "stock").look(FIRST, SECOND)
+    capsys.readouterr()
+    # Without a listing at hand, who verifies is told what is missing.
+    assert signed.verify(signed.published / NAME) == 3
+    assert "no listing of releases is at hand" in capsys.readouterr().out
 
 
 def test_a_root_may_be_published_before_any_release(signed: Project, tmp_path: Path) -> None:

@@ -284,6 +284,7 @@ def test_nobody_looks_in_before_the_rename_and_everybody_after(
         os.umask(before)
     assert seen == [0o700]
     folders = [project.site, project.site / "demo", project.site / "demo" / "keys"]
+    folders += [project.site / "demo" / "metadata"]
     folders += [published.folder, published.folder / "in-toto"]
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o755}
     files = [p for p in project.site.rglob("*") if p.is_file() and p.name != ".publish.lock"]
@@ -315,7 +316,7 @@ def test_what_a_crash_left_is_removed(project: Project) -> None:
     (demo / ".root.json.0123.tmp").write_bytes(b"{}")
     assert project.publish() == 0
     assert {path.name for path in demo.iterdir()} - {".publish.lock"} == {
-        "root.json", "keys", "1.0",
+        "root.json", "keys", "metadata", "1.0",
     }  # fmt: skip
     assert project.workspace.recipe_file.exists()
 

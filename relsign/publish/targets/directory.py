@@ -22,9 +22,7 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from relsign.errors import HostError, InputError, VerificationError
+from relsign.errors import InputError, VerificationError
 from relsign.formats.root import MAX_ROOT_BYTES, Root, parse_root
 from relsign.publish.announce import Announcer, NextListing, Public, put_metadata
 from relsign.publish.index import METADATA
@@ -49,10 +47,13 @@ from relsign.system.files import (
     read_bounded,
     sync_folder,
 )
+from relsign.system.lock import hold
 from relsign.verify.decision import VerifiedRelease
 from relsign.verify.freshness import ListingFiles
 
 STAGING = ".staging"
+LOCK = ".publish.lock"
+BUSY = "somebody else is publishing here"
 PUBLIC = 0o755
 
 
@@ -104,7 +105,7 @@ def publish_to_directory(
     """
     refuse_name(candidate.version)
     project = _public_folder(directory, candidate.project)
-    with _alone(project), _staging(project) as staging:
+    with hold(project / LOCK, BUSY), _staging(project) as staging:
         return _publish(project, staging, candidate, public, judge, now)
 
 
@@ -119,7 +120,7 @@ def publish_root(
     """
     root = roots[-1]
     project = _public_folder(directory, parse_root(root).signed.project)
-    with _alone(project), _staging(project) as staging:
+    with hold(project / LOCK, BUSY), _staging(project) as staging:
         change = _root_change(project, root)
         notes = require_all_stand(project, root, now) if change else ()
         index = _next_listing(project, public, None, now)
@@ -162,7 +163,7 @@ def refresh_listing(directory: Path, announcer: Announcer, now: datetime) -> Pat
     HostError for a busy folder.
     """
     project = _public_folder(directory, announcer.root.root.project)
-    with _alone(project):
+    with hold(project / LOCK, BUSY):
         files = announcer.refresh(project, now)
         if _root_change(project, announcer.root.data) is not None:
             # Nobody who follows the public root could verify this publisher's signature.
@@ -200,22 +201,6 @@ def _put_release(
     if problem:
         raise VerificationError(problem, where=os.fspath(final))
     return Word.ALREADY, ()
-
-
-@contextlib.contextmanager
-def _alone(project: Path) -> Iterator[None]:
-    """Hold the project's folder; another publisher is told."""
-    try:
-        with FileLock(project / ".publish.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise HostError(
-            "somebody else is publishing here",
-            where=os.fspath(project),
-            hint="wait for them to finish and run the same command again",
-        ) from error
-    except OSError as error:
-        raise host_error(error, project) from error
 
 
 @contextlib.contextmanager

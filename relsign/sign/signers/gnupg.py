@@ -16,18 +16,19 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import gnupg
-from filelock import FileLock, Timeout
 
 from relsign.crypto.openpgp import Certificate, parse_certificate, verify_detached
 from relsign.errors import HostError, InputError
 from relsign.sign.signers.interface import PublicIdentity
 from relsign.system.clock import now_utc
 from relsign.system.files import host_error
+from relsign.system.lock import hold
 from relsign.system.process import clean_environment, require_program, run_program
 
 MIN_PASSPHRASE_BYTES = 8
@@ -231,19 +232,9 @@ def _check_home(home: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    lock = FileLock(home / "relsign.lock", timeout=_LOCK_SECONDS)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise HostError(
-            "another process is using this GnuPG home", where=os.fspath(home)
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _alone(home: Path) -> AbstractContextManager[None]:
+    busy = "another process is using this GnuPG home"
+    return hold(home / "relsign.lock", busy, patience_seconds=_LOCK_SECONDS)
 
 
 @contextlib.contextmanager
