@@ -93,6 +93,35 @@ def test_every_page_is_linked_from_another() -> None:
     assert [_name(page) for page in PAGES if page not in linked | outside] == []
 
 
+# --- pictures ----------------------------------------------------------------------------------
+
+PICTURE = re.compile(r"!\[([^\]]+)\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_picture_shown_is_there(page: Path) -> None:
+    shown = {file for _words, file in PICTURE.findall(_prose(page))}
+    assert {file for file in shown if not (page.parent / file).is_file()} == set()
+
+
+PICTURES = sorted((TOP / "docs/images").iterdir())
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=_name)
+def test_every_picture_is_shown_and_needs_nothing_from_elsewhere(picture: Path) -> None:
+    shown = {
+        (page.parent / file).resolve()
+        for page in PAGES
+        for _, file in PICTURE.findall(_prose(page))
+    }
+    assert picture in shown
+    # What a stranger's server could change, or a reader's browser would run.
+    assert re.findall(r"href|url\(|@import|<script|<image|<foreignObject", _text(picture)) == []
+    # Read aloud instead of looked at, and seen on dark paper as on light.
+    for needed in ("<title ", "<desc ", "prefers-color-scheme: dark"):
+        assert needed in _text(picture), needed
+
+
 # --- exit codes --------------------------------------------------------------------------------
 
 CODES = {

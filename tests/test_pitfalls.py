@@ -214,7 +214,7 @@ def test_pitfall_05_dissent_is_recorded_and_never_decides_in_silence(tmp_path: P
 
 def test_pitfall_06_materials_hold_only_what_every_honest_builder_shares(tmp_path: Path) -> None:
     """Diverse machines give equal materials: what differs stands in the byproducts."""
-    links = {}
+    links: Files = {}
     for builder, engine in (("builder-a", "docker"), ("builder-b", "podman")):
         host = Host(engine=engine, platform="x86_64", environment="debian-12")
         made = make_links((make_fingerprint(),), Byproducts(host=host))
@@ -293,15 +293,13 @@ def test_pitfall_09_odd_layouts_are_refused_when_they_are_read(tmp_path: Path) -
     assert ours(release, "layout")[:2] == (Word.REFUSED, Outcome.REFUSED)
     # A step's name is the start of a path over there.
     assert StockStep(name="../../etc/x").name == "../../etc/x"
-    for change in (
-        lambda t: t["steps"][0].update(name="../source"),
-        lambda t: t["steps"][0].update(threshold=True),
-        lambda t: t["steps"][0].update(threshold=-1),
-        lambda t: t["steps"][0].update(threshold="2"),
-        lambda t: t["steps"][0].update(threshold=99),
-    ):
+    odd: tuple[Table, ...] = (
+        *({"threshold": wrong} for wrong in (0, -1, True, "2", 1.0, 99)),
+        {"name": "../source"},
+    )
+    for changes in odd:
         table = json.loads(lasting().compiled_layout().to_bytes())
-        change(table)
+        table["steps"][0].update(changes)
         with pytest.raises(InputError):
             parse_layout(canonical(table))
 

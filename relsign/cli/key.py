@@ -75,7 +75,7 @@ def new(
     store.create(wanted, user_id or f"{name} <{name}@{operator}.invalid>", passphrase, expires_at)
     click.echo(os.fspath(store.card_file(name)))
     talk(f"made {kind} key {name}; its public card is {show_path(store.card_file(name))}")
-    talk("Next: give the card to the project, which runs `relsign key add CARD`")
+    talk("Next: give the card to the project, which runs `relsign root add CARD`")
 
 
 @key.command()
@@ -101,7 +101,7 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
         talk(f"added {member.name}: {', '.join(member.roles)} of {member.organisation}")
     make_folder(workspace.roster_file.parent)
     write_whole(workspace.roster_file, roster)
-    talk("Next: review the roster, then `relsign policy compile`")
+    talk("Next: review the roster, then `relsign root new`, or `relsign root rotate`")
 
 
 @key.command(name="list")

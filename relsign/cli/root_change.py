@@ -67,7 +67,7 @@ def remove(name: str, reason: str | None, replacement: str | None, workspace: Wo
 @click.command()
 @click.argument("version")
 @click.option("--reason", required=True, help="One line that people read when it is refused.")
-@click.option("--statement", metavar="SHA256", help="A statement, whatever version it names.")
+@click.option("--statement", metavar="SHA256", help="Only this statement of it.")
 @click.option("--replacement", metavar="VERSION", help="The version to use instead.")
 @project_option
 def revoke(
@@ -76,7 +76,8 @@ def revoke(
 ) -> None:  # fmt: skip
     """Take release VERSION back, and stage the next root.
 
-    Every statement of the version is refused from then on, whoever signs it anew.
+    Every statement of the version is refused from then on, whoever signs it anew;
+    with --statement that one alone.
 
     \b
     Example

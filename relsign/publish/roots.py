@@ -37,7 +37,7 @@ def describe_change(old: Root | None, new: Root) -> RootChange:
         before, after = getattr(old.policy, name), getattr(new.policy, name)
         if before != after:
             lines.append(f"{name} {_shown(before)} → {_shown(after)}")
-    if old.expires != new.expires:
+    if old.expires.date() != new.expires.date():
         lines.append(f"expires {old.expires.date()} → {new.expires.date()}")
     lines += _member_lines(old, new)
     for name in _LISTS:

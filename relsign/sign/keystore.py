@@ -181,7 +181,12 @@ def add_to_roster(roster: bytes, member: Member, where: str) -> bytes:
     """
     present: Roster = parse_roster(roster, where)
     if any(m.name == member.name for m in present.member):
-        raise InputError("a member of that name exists", where=where, got=member.name)
+        raise InputError(
+            "a member of that name exists",
+            where=where,
+            got=member.name,
+            hint="choose another name, or remove that member first",
+        )
     text = roster.decode()
     gap = "" if not text.strip() else "\n"
     added = encode_members((member,)).decode()

@@ -121,12 +121,13 @@ def revoke_version(
     statement: str | None = None,
     replacement: str | None = None,
 ) -> Edit:
-    """Take a version back, every statement of it; `statement` is a SHA-256 in hex.
+    """Take a version back: every statement of it, or only `statement`, a SHA-256 in hex.
 
     Raises InputError for one that is taken back already, and for a replacement that is.
     """
     revoked = parse_policy(edit.policy, POLICY).revoked
-    if any((r.version, r.statement_sha256) == (version, statement) for r in revoked):
+    kept = None if statement else version
+    if any((r.version, r.statement_sha256) == (kept, statement) for r in revoked):
         raise InputError(
             "is revoked already",
             where=f"{POLICY}: revoked",
@@ -142,7 +143,7 @@ def revoke_version(
         )
     fields: Fields = {
         "statement_sha256": statement,
-        "version": version,
+        "version": kept,
         "reason": reason,
         "replacement": replacement,
     }

@@ -84,7 +84,8 @@ def _reading(path: Path) -> Iterator[None]:
 def read_bounded(path: Path, max_bytes: int) -> bytes:
     """Return a regular file's bytes; raise InputError when there are more than `max_bytes`."""
     with open_regular(path) as stream, _reading(path):
-        data = stream.read(max_bytes + 1)
+        # A kernel's file that has nothing to say at the moment gives None.
+        data = stream.read(max_bytes + 1) or b""
     if len(data) > max_bytes:
         raise InputError("too large", where=os.fspath(path), expected=f"at most {max_bytes} bytes")
     return data

@@ -19,7 +19,7 @@ from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES
 from relsign.formats.memory import Seen
 from relsign.formats.own_policy import OwnPolicy
 from relsign.formats.root import parse_root
-from relsign.system.files import hash_file, host_error, read_bounded
+from relsign.system.files import hash_files, host_error, read_bounded
 from relsign.trust.listing import read_listing
 from relsign.trust.outside import find_bundle, read_root
 from relsign.trust.own_policy import demands_for
@@ -166,12 +166,13 @@ def _project_of(root: bytes) -> str:
 
 
 def _hash_all(files: tuple[Path, ...]) -> dict[str, str]:
-    digests: dict[str, str] = {}
+    names: set[str] = set()
     for path in files:
-        if path.name in digests:
+        if path.name in names:
             raise InputError("two files of the same name", where=os.fspath(path))
-        digests[path.name] = hash_file(path).sha256
-    return digests
+        names.add(path.name)
+    hashed = zip(files, hash_files(files), strict=True)
+    return {path.name: file.sha256 for path, file in hashed}
 
 
 def _read_rebuilt(folder: Path | None) -> dict[str, bytes]:

@@ -89,14 +89,14 @@ def of_duty(duty: Duty) -> Iterator[Finding]:
             f"needed {duty.need} in {duty.organisations})",
             f"enrol another {duty.role}, of an organisation that has none to spare",
         )
-    yield from _organisations(duty, stops)
+    yield from _organisations(duty, stops, forged=numbers.stolen_to_forge)
 
 
-def _organisations(duty: Duty, stops: list[str]) -> Iterator[Finding]:
+def _organisations(duty: Duty, stops: list[str], *, forged: int) -> Iterator[Finding]:
     for place in distinct_organisations(duty.parties):
         here = [party for party in duty.parties if party.organisation == place]
         alone = len(here) == len(duty.parties)
-        if duty.role in _FORGED_BY and duty.acts(here) and tolerance(duty).stolen_to_forge > 1:
+        if duty.role in _FORGED_BY and duty.acts(here) and forged > 1:
             whose = f"all {duty.role}s are of {place}, which" if alone else place
             yield Finding(
                 _FORGED_BY[duty.role],

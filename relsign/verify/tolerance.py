@@ -42,7 +42,8 @@ class Duty:
 
     def acts(self, parties: Collection[Party]) -> bool:
         """Say whether these people, with all of their keys, can act for the role."""
-        here = tuple(party for party in self.parties if party in parties)
+        names = {party.name for party in parties}
+        here = tuple(party for party in self.parties if party.name in names)
         if self.log is not None and self.keys is not None:
             return is_quorum(self.log, self.keys, [party.name for party in here])
         people = distinct_operators(here)
@@ -51,7 +52,8 @@ class Duty:
 
     def without(self, gone: Collection[Party]) -> bool:
         """Say whether the role still works when these people are gone."""
-        return self.acts([party for party in self.parties if party not in gone])
+        names = {party.name for party in gone}
+        return self.acts([party for party in self.parties if party.name not in names])
 
 
 @dataclass(frozen=True, slots=True)

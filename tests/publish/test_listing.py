@@ -516,3 +516,10 @@ def test_a_root_may_be_published_before_any_release(signed: Project, tmp_path: P
     assert client.look() == {}
     assert signed.publish_as("pia") == 0
     client.look(FIRST)
+
+
+def test_what_a_crash_left_beside_the_listing_is_removed(published: Project) -> None:
+    left = published.site / "demo" / "metadata" / ".timestamp.json.0123abcd.tmp"
+    left.write_bytes(b"{")
+    assert published.publish_as("pia") == 0
+    assert not left.exists()

@@ -164,9 +164,7 @@ def test_what_is_taken_back_stands_at_the_end_of_the_policy_with_its_comments_ke
     taken = revoke_version(edit("", policy), "1.0", 'a "bad" one é', STATEMENT, "1.1")
     assert taken.policy.decode().startswith(policy)
     assert parse_policy(taken.policy).revoked == (
-        Revocation(
-            statement_sha256=STATEMENT, version="1.0", reason='a "bad" one é', replacement="1.1"
-        ),
+        Revocation(statement_sha256=STATEMENT, reason='a "bad" one é', replacement="1.1"),
     )
     twice = revoke_version(taken, "0.9", "older")
     assert parse_policy(twice.policy).revoked[1] == Revocation(version="0.9", reason="older")

@@ -217,7 +217,9 @@ def _staging(project: Path) -> Iterator[Path]:
 
 def _remove_stale(project: Path) -> None:
     """Remove what a publisher that crashed left; the lock says none is running."""
-    for entry in project.iterdir():
+    metadata = project / METADATA
+    listed = metadata.iterdir() if metadata.is_dir() and not metadata.is_symlink() else ()
+    for entry in (*project.iterdir(), *listed):
         is_temporary = entry.name.startswith(".") and entry.name.endswith(".tmp")
         if not entry.name.startswith(STAGING) and not is_temporary:
             continue
