@@ -28,25 +28,27 @@ from relsign.verify.demands import Demands
 from relsign.verify.verdict import STEPS, Row, Word
 from tests.attacks import (
     COLLUDING,
-    ENVELOPES,
     EVIL,
-    FORKS,
     LAYOUTS,
     MIXED,
-    NAMES,
     ODD_THRESHOLDS,
     ONE_DIFFERS,
     ONE_KEY,
     ONE_PERSON,
-    OPENPGP,
     REPLAYED,
     TOO_LARGE,
-    TWICE,
-    WEAK_KEYS,
     Attack,
-    named,
     threshold,
     with_root,
+)
+from tests.attacks_on_form import (
+    ENVELOPES,
+    FORKS,
+    NAMES,
+    OPENPGP,
+    TWICE,
+    WEAK_KEYS,
+    named,
     with_weak,
 )
 from tests.hostile.downloads import BUNDLE, FAR_AHEAD, MIB, lasting, lines_of, put, verify
@@ -307,7 +309,7 @@ PLANTED = {
 
 
 def test_attack_21_configuration_planted_in_the_current_folder(tmp_path: Path) -> None:
-    folder = put(tmp_path, replace(lasting(), builders=("builder-a",)))
+    folder = put(tmp_path / "download", replace(lasting(), builders=("builder-a",)))
     plain = by_program(folder)
     for name, text in PLANTED.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -322,7 +324,7 @@ def test_attack_21_configuration_planted_in_the_current_folder(tmp_path: Path) -
 
 def test_attack_22_urls_in_metadata_are_never_fetched(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
+        server.settimeout(0)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         table = json.loads(signed_root(lasting().root))
         evidence = {

@@ -83,6 +83,11 @@ def test_what_is_written_is_rfc_8785(tree: Tree) -> None:
         assert decode_json(expected, Tree, "tree") == tree
 
 
+def test_half_a_pair_has_no_canonical_form() -> None:
+    with pytest.raises(InputError, match="has no canonical form"):
+        encode_canonical(Leaf(n=1, zeta="\ud800"))
+
+
 @given(TREE, st.data())
 def test_both_ways_say_the_same_of_any_bytes(tree: Tree, data: st.DataObject) -> None:
     written = msgspec.json.encode(tree, order="sorted")
