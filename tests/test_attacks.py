@@ -20,10 +20,10 @@ import pytest
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import parse_ed25519
 from relsign.errors import InputError
-from relsign.formats.bundle import make_bundle
+from relsign.formats.bundle import MAX_BUNDLE_BYTES, make_bundle
 from relsign.formats.policy import parse_policy
-from relsign.formats.root import root_file_name
-from relsign.verify.decision import Decision, decide
+from relsign.formats.root import MAX_ROOT_BYTES, root_file_name
+from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands
 from relsign.verify.verdict import STEPS, Row, Word
 from tests.attacks import (
@@ -66,6 +66,7 @@ from tests.verify.releases import (
 )
 
 BAD_INPUT, NO_ROOT = 2, 4
+LARGEST = {BUNDLE: MAX_BUNDLE_BYTES, "root.json": MAX_ROOT_BYTES}
 Snapshot = dict[str, tuple[int, int, bytes]]
 
 
@@ -207,13 +208,15 @@ def test_attack_09_envelopes(name: str, tmp_path: Path) -> None:
     assert time.process_time() - started < 5
 
 
-@pytest.mark.parametrize("where", [BUNDLE, "root.json"])
-def test_attack_09_a_document_of_64_mebibytes(where: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [64 * MIB, 1 << 40])
+@pytest.mark.parametrize("where", LARGEST)
+def test_attack_09_a_large_document(where: str, size: int, tmp_path: Path) -> None:
     put(tmp_path, lasting())
     with (tmp_path / where).open("wb") as file:
-        file.truncate(64 * MIB)
+        file.truncate(size)
     done = verify(tmp_path, seconds=5, mebibytes=512)
-    assert (done.returncode, b"too large" in done.stderr) == (BAD_INPUT, True), done
+    code = BAD_INPUT if size > LARGEST[where] else Word.REFUSED.exit_code
+    assert (done.returncode, b"too large" in done.stderr) == (code, code == BAD_INPUT), done
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -238,7 +241,8 @@ def test_attack_11_a_name_with_two_digests(name: str, tmp_path: Path) -> None:
 def test_attack_11_a_file_of_the_bundle_twice(tmp_path: Path) -> None:
     bundle = make_bundle("demo", "1.0", lasting().files()).to_bytes()
     twice = bundle.replace(b'"files":{', b'"files":{"linux.fingerprint.json":"e30=",')
-    decision = decide(replace(lasting().question(), bundle=twice))
+    asked = lasting().question()
+    decision = decide(Question(asked.root, twice, asked.artifacts, asked.now))
     assert decision.verdict.word is Word.REFUSED
     (put(tmp_path, lasting()) / BUNDLE).write_bytes(twice)
     assert by_program(tmp_path)[0] == 1

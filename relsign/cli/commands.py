@@ -63,8 +63,9 @@ class Commands(click.Group):
 def main() -> None:
     """Build software that strangers can rebuild, sign it together, verify it anywhere.
 
-    A release travels one way: lock, fetch, build, policy, sign, publish.  People who
-    download it need only `relsign verify`.
+    A release travels one way: lock, fetch, build, root, policy, sign, publish.  People
+    who download it pin a root once with `relsign trust add`; then `relsign get` and
+    `relsign verify` are all they need.
 
     Exit codes: 0 verified or done, 1 refused, 2 usage or bad input, 3 not enough
     evidence yet, 4 no trust root pinned, 5 this machine (engine, disk, network).

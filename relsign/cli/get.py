@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from relsign.cli.options import PATH, json_option, show_path
-from relsign.cli.own_files import own_policy_file, own_policy_option, trust_option
+from relsign.cli.own_files import own_policy_option, trust_option
+from relsign.cli.places import own_policy_file
 from relsign.cli.talk import say, talk
 from relsign.errors import InputError
 

@@ -7,12 +7,12 @@ current folder, which may be a download.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from relsign.cli.options import PATH
+from relsign.cli.places import trust_folder
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -42,17 +42,3 @@ def own_policy_option(function: F) -> F:
         help="Your own demands.  [default: policy.toml in your user configuration folder]",
     )
     return option(function)
-
-
-def trust_folder() -> Path:
-    """Return the default trust store: an absolute path, whatever the variables say."""
-    from platformdirs import user_data_path
-
-    return user_data_path("relsign", appauthor=False) / "trust"
-
-
-def own_policy_file() -> Path:
-    """Return the default policy: an absolute path, whatever the variables say."""
-    from platformdirs import user_config_path
-
-    return user_config_path("relsign", appauthor=False) / "policy.toml"

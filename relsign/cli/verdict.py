@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from relsign.cli.places import own_policy_file
 from relsign.cli.show import MAX_LINE, MAX_NAMES, show_verdict, verdict_json
 from relsign.cli.talk import say, talk
 from relsign.crypto.digest import sha256_hex
+from relsign.formats.canonical import Value
 from relsign.formats.root import parse_root
 from relsign.system.clock import now_utc
 from relsign.trust.own_policy import read_own_policy
@@ -19,8 +20,7 @@ from relsign.verify.demands import Level
 LEVELS = {"basic": Level.BASIC, "standard": Level.STANDARD, "paranoid": Level.PARANOID}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Value, frozen=True):
     """The options of `relsign verify`, as they were given."""
 
     files: tuple[Path, ...]
@@ -40,8 +40,6 @@ class Asked:
 
 def run_verify(asked: Asked) -> int:
     """Verify, print, and return the exit code."""
-    from relsign.cli.own_files import own_policy_file
-
     now = now_utc()
     outcome = verify_request(
         Request(

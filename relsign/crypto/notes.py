@@ -12,12 +12,12 @@ the key says whether the signature holds.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Literal
 
 from relsign.crypto.keys import Ed25519Public
 from relsign.crypto.signatures import verify_ed25519
 from relsign.errors import VerificationError
+from relsign.formats.canonical import Value
 from relsign.formats.checkpoint import KEY_ID_BYTES, NoteSignature
 
 NOTE_ED25519: Literal[1] = 1
@@ -31,8 +31,7 @@ MAX_TIMESTAMP = (1 << 63) - 1
 _TIMESTAMP_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class NoteKey:
+class NoteKey(Value, frozen=True):
     """A key, the name its signature lines bear, and the kind of signature it makes."""
 
     name: str

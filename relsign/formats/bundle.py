@@ -16,7 +16,7 @@ from relsign.formats.canonical import Document, decode_canonical, encode_canonic
 from relsign.formats.envelope import decode_base64
 from relsign.formats.names import Base64, FileName, Name, Version
 
-MAX_BUNDLE_BYTES = 48 << 20
+MAX_BUNDLE_BYTES = 64 << 20
 MAX_FILES = 1000
 LAYOUT_FILE = "release.layout"
 STATEMENT_FILE = "release.statement"

@@ -21,10 +21,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 
 from relsign.errors import InputError
-from relsign.formats.canonical import shorten
+from relsign.formats.canonical import Value, shorten
 
 PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 MAX_CHECKPOINT_BYTES = 128 << 10
@@ -42,8 +41,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _DASH = "\u2014 "
 
 
-@dataclass(frozen=True, slots=True)
-class NoteSignature:
+class NoteSignature(Value, frozen=True):
     """One signature line of a note; name and key id are labels, not proof."""
 
     name: str
@@ -56,8 +54,7 @@ class NoteSignature:
         return f"{_DASH}{self.name} {_encode(self.key_id + self.signature)}\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Value, frozen=True):
     """A tree head and the signatures under it, not yet checked."""
 
     origin: str
@@ -78,8 +75,7 @@ class Checkpoint:
         return self.body() + b"\n" + lines.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class LogProof:
+class LogProof(Value, frozen=True):
     """Where an entry stands in a log, the hashes that show it, and the log's checkpoint."""
 
     index: int

@@ -9,13 +9,12 @@ and rule lists that end in ``DISALLOW *``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from relsign.formats.canonical import Document, decode_canonical, encode_canonical
+from relsign.formats.canonical import Document, Value, decode_canonical, encode_canonical
 from relsign.formats.link import StepName
 from relsign.formats.names import Digest, KeyId, Time, refuse_repeats, shaped, whole_seconds_utc
 
@@ -91,8 +90,7 @@ class Inspection(Document, frozen=True, kw_only=True):
         check_rules(self.expected_products)
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutBinding:
+class LayoutBinding(Value, frozen=True):
     """What a layout is for: in-toto has no field for it, so its readme says it."""
 
     project: str

@@ -16,14 +16,13 @@ decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from relsign.formats.bundle import MAX_BUNDLE_BYTES, bundle_file_name
-from relsign.formats.canonical import Document, decode_canonical, encode_canonical
+from relsign.formats.canonical import Document, Value, decode_canonical, encode_canonical
 from relsign.formats.names import (
     HexDigest,
     Name,
@@ -203,8 +202,7 @@ class TargetsFile(_File, frozen=True, kw_only=True):
     signed: Targets
 
 
-@dataclass(frozen=True, slots=True)
-class ListedRelease:
+class ListedRelease(Value, frozen=True):
     """One release as a listing names it."""
 
     sequence: int

@@ -93,13 +93,12 @@ RESERVED_ENDINGS = (
     ".intoto.jsonl",
     ".root.json",
 )
+_RESERVED_BEGINNINGS = tuple(f"{name}." for name in RESERVED_NAMES)
 
 
 def is_reserved(name: str) -> bool:
     """Say whether relsign itself writes a file of this name into a release."""
-    return name.endswith(RESERVED_ENDINGS) or any(
-        name == reserved or name.startswith(f"{reserved}.") for reserved in RESERVED_NAMES
-    )
+    return name.endswith(RESERVED_ENDINGS) or f"{name}.".startswith(_RESERVED_BEGINNINGS)
 
 
 def whole_seconds_utc(moment: datetime) -> bool:

@@ -36,6 +36,7 @@ from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.agreement import Reports, own_evidence, read_report, read_reports
 from relsign.verify.commitments import read_commitment
+from relsign.verify.inclusion import PROOF_FILE
 from relsign.verify.provenance import ENDING, check_provenance
 from relsign.verify.root import TrustedRoot
 
@@ -89,7 +90,7 @@ def collect_candidate(
     links, ignored = _builders_evidence(folders, root, statement, now)
     fingerprints = _fingerprints(folders, statement)
     evidence = {LAYOUT_FILE: layout, STATEMENT_FILE: envelope} | links | fingerprints
-    evidence |= _roots((*earlier_roots, root.data))
+    evidence |= _roots((*earlier_roots, root.data)) | _proof(release)
     bundle = make_bundle(release.project, release.version, evidence).to_bytes()
     dissenting = _dissenting(links, layout, statement, root, now)
     files = {evidence_place(name, dissenting): data for name, data in evidence.items()}
@@ -115,6 +116,14 @@ def collect_candidate(
 
 def _roots(chain: tuple[bytes, ...]) -> dict[str, bytes]:
     return {root_file_name(number): data for number, data in enumerate(chain, 1)}
+
+
+def _proof(release: ReleaseFolder) -> dict[str, bytes]:
+    """Return the proof that the log has the release, if somebody put it there."""
+    try:
+        return {PROOF_FILE: read_bounded(release.folder / PROOF_FILE, MAX_BUNDLE_BYTES)}
+    except NotEnoughError:
+        return {}
 
 
 def _clean(

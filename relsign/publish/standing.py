@@ -129,8 +129,8 @@ def _falls(folder: Path, problem: str) -> VerificationError:
         f"version {folder.name} would not verify under the new root",
         where=os.fspath(folder),
         got=problem,
-        hint=f"revoke {folder.name}, or renew its layout and signatures and publish it; "
-        "no new root was published",
+        hint=f"revoke {folder.name}, vouch for it with `relsign root vouch`, or renew its layout "
+        "and signatures and publish it; no new root was published",
     )
 
 

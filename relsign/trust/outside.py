@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from relsign.errors import InputError, NoRootError, NotEnoughError, RelsignError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES
-from relsign.formats.canonical import shorten
+from relsign.formats.canonical import Value, shorten
 from relsign.formats.root import MAX_ROOT_BYTES
 from relsign.system.files import hash_file, host_error, read_bounded
 from relsign.verify.decision import Decision, Question, decide
@@ -26,11 +27,10 @@ MAX_BUNDLES = 100
 """Bundles in one folder that are looked into for the one that is meant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Value, frozen=True):
     """What is known and asked besides the files."""
 
-    demands: Demands = field(default_factory=Demands)
+    demands: Demands = msgspec.field(default_factory=Demands)
     listing: ListingFiles | None = None
     wanted: str | None = None
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +81,10 @@ def staging(folder: Path) -> Iterator[Path]:
 
     For the only writer: what commands left that were killed is removed first.
     """
+    # As above: only a new pin is made this way.
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
     for left in folder.glob(f"{_STAGING}*"):
         shutil.rmtree(left)
     made = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))

@@ -9,12 +9,11 @@ whole, memory.json before pin.json.  Locking is the store's duty.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, NotEnoughError
-from relsign.formats.canonical import MAX_BYTES
+from relsign.formats.canonical import MAX_BYTES, Value
 from relsign.formats.memory import Memory, join_memories, parse_memory
 from relsign.formats.pin import Pin, parse_pin, with_memory
 from relsign.formats.root import MAX_ROOT_BYTES, parse_root, root_file_name
@@ -26,8 +25,7 @@ PRIVATE = 0o600
 PIN_AGAIN = "pin the root again, comparing its words: relsign trust add"
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Value, frozen=True):
     """A pin that holds what both copies of the memory know."""
 
     pin: Pin
@@ -35,8 +33,7 @@ class Joined:
     """What was wrong with one of the copies, or empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class PinFolder:
+class PinFolder(Value, frozen=True):
     """The folder ``TRUST/NAME``."""
 
     home: Path

@@ -23,13 +23,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, NoRootError, VerificationError
-from relsign.formats.canonical import decode_value
+from relsign.formats.canonical import Value, decode_value
 from relsign.formats.memory import Memory, NewestRoot, Seen, new_memory, with_release, with_root
 from relsign.formats.names import Name
 from relsign.formats.pin import Pin, make_pin, with_memory
@@ -43,8 +42,7 @@ _PIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _EVIDENCE = "keep both files as evidence, and ask the project over another channel"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Value, frozen=True):
     """What the store knows under one name."""
 
     pin: Pin
@@ -59,8 +57,7 @@ class Kept:
         return self.pin.seen
 
 
-@dataclass(frozen=True, slots=True)
-class TrustStore:
+class TrustStore(Value, frozen=True):
     """A folder of pins."""
 
     folder: Path

@@ -9,12 +9,14 @@ up by the project a bundle names; that the name is true is the decision's to say
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from relsign.errors import InputError, NoRootError, NotEnoughError, VerificationError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES, parse_bundle
+from relsign.formats.canonical import Value
 from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES
 from relsign.formats.memory import Seen
 from relsign.formats.own_policy import OwnPolicy
@@ -31,8 +33,7 @@ MAX_REBUILT = 100
 _ENDING = ".fingerprint.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value, frozen=True):
     """What a person asks to be verified, and how."""
 
     files: tuple[Path, ...]
@@ -46,13 +47,12 @@ class Request:
     wanted: str | None = None
     level: Level | None = None
     """None is standard, or what the person's own policy asks for."""
-    own_policy: OwnPolicy = field(default_factory=OwnPolicy)
+    own_policy: OwnPolicy = msgspec.field(default_factory=OwnPolicy)
     rebuilt: Path | None = None
     """A folder with the fingerprints of an own rebuild."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Value, frozen=True):
     """The decision, and what it was taken on."""
 
     decision: Decision

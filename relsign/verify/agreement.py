@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_envelope
 from relsign.crypto.threshold import distinct_operators, distinct_organisations
 from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.canonical import Value
 from relsign.formats.commitment import commitment_file_name
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.link import Artifacts, Link, ReleaseBinding, link_file_name, parse_link
@@ -38,8 +38,7 @@ from relsign.verify.rules import StepArtifacts
 _LINK_NAME = re.compile(r"(source|build)\.(?P<keyid>[0-9a-f]{8})\.link")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Value, frozen=True):
     """One builder's link for one step, signature and binding checked."""
 
     builder: Party
@@ -51,24 +50,21 @@ class Report:
         return StepArtifacts(_plain(self.link.materials), _plain(self.link.products))
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
+class Reports(Value, frozen=True):
     """All links that stand, and a line for each file that does not."""
 
     standing: tuple[Report, ...]
     ignored: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OwnEvidence:
+class OwnEvidence(Value, frozen=True):
     """Evidence that lies where it belongs: by name, and a line for what does not."""
 
     files: dict[str, bytes]
     ignored: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Value, frozen=True):
     """The quorum of one step, and who said otherwise."""
 
     step: str

@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_envelope
 from relsign.crypto.threshold import distinct_operators, distinct_organisations
 from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.canonical import Value
 from relsign.formats.commitment import (
     COMMITMENT_ENDING,
     COMMITMENT_PAYLOAD,
@@ -45,8 +47,7 @@ FINGERPRINT_ENDING = ".fingerprint.json"
 _FILE = re.compile(r"build\.(?P<keyid>[0-9a-f]{8})\.commitment")
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedCommitment:
+class PublishedCommitment(Value, frozen=True):
     """A builder's commitment, signature and binding checked."""
 
     builder: Party
@@ -55,8 +56,7 @@ class PublishedCommitment:
     """Of the payload: what another builder's link calls it by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commitments:
+class Commitments(Value, frozen=True):
     """The commitments that stand, by builder, and a line for what does not."""
 
     standing: Mapping[str, PublishedCommitment]
@@ -68,8 +68,7 @@ class Commitments:
         return tuple(sorted(published.sha256 for published in self.standing.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+class _Opened(Value, frozen=True):
     """A report whose builder had committed to it."""
 
     report: Report

@@ -9,19 +9,18 @@ the owners named.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import NotEnoughError, VerificationError
+from relsign.formats.canonical import Value
 from relsign.formats.policy import Vouched
 from relsign.formats.root import parse_root
 from relsign.verify.release import Evidence
 from relsign.verify.root import TrustedRoot, open_root
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Value, frozen=True):
     """The root and the moment (aware UTC) by which a release is judged."""
 
     root: TrustedRoot

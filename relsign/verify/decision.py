@@ -21,12 +21,13 @@ from here, and publication accepts nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from relsign.crypto.keys import Party
 from relsign.errors import NotEnoughError, VerificationError
-from relsign.formats.canonical import shorten
+from relsign.formats.canonical import Value, shorten
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.memory import Seen
 from relsign.verify.agreement import Agreement, Reports, find_agreement, read_reports
@@ -60,8 +61,7 @@ from relsign.verify.rows import Rows, say_builders, say_layout, say_root, say_si
 from relsign.verify.verdict import STEPS, Outcome, Row, Verdict, Word
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Value, frozen=True):
     """What is to be decided, and on what."""
 
     root: bytes
@@ -72,7 +72,7 @@ class Question:
     """Name -> SHA-256 of the files in hand."""
     now: datetime
     """Aware UTC; fixed once, before the first step."""
-    demands: Demands = field(default_factory=Demands)
+    demands: Demands = msgspec.field(default_factory=Demands)
     newer_roots: tuple[bytes, ...] = ()
     """Later versions of the root, in order; believed only as they extend it."""
     seen: tuple[Seen, ...] | None = None
@@ -81,12 +81,11 @@ class Question:
     """What a publisher signed last, as far as this person knows."""
     wanted: str | None = None
     """The version the person asked for by name; then an older one is no rollback."""
-    rebuilt: Mapping[str, bytes] = field(default_factory=dict)
+    rebuilt: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     """Target -> fingerprint of the person's own rebuild."""
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedRelease:
+class VerifiedRelease(Value, frozen=True):
     """A release that passed all nine steps; made by `decide` and by nothing else."""
 
     evidence: Evidence
@@ -95,8 +94,7 @@ class VerifiedRelease:
     dissenters: tuple[Party, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Value, frozen=True):
     """The verdict, and the release if it is VERIFIED at level standard or above."""
 
     verdict: Verdict
@@ -107,8 +105,7 @@ class Decision:
     """The newest root that holds, whatever the verdict."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(Value, frozen=True):
     """A question whose root holds and whose bundle could be read."""
 
     question: Question
@@ -288,9 +285,7 @@ def _ask_freshness(case: _Case, rows: Rows) -> None:
         sequence=predicate.sequence,
         statement_sha256=case.evidence.statement_digest,
     )
-    demand = FreshnessDemand(
-        wanted=question.wanted, required=required, max_age_days=demands.freshness_days
-    )
+    demand = FreshnessDemand(wanted=question.wanted, max_age_days=demands.freshness_days)
 
     def ask() -> str | Row:
         try:
@@ -311,8 +306,7 @@ def _listing(case: _Case) -> VerifiedListing | None:
     return verify_listing(case.root.having("publisher"), files, case.question.now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Agreed:
+class _Agreed(Value, frozen=True):
     build: Agreement
     ignored: tuple[str, ...]
 

@@ -7,8 +7,9 @@ fewer questions, and its verdict says which were not asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from relsign.formats.canonical import Value
 
 
 class Level(IntEnum):
@@ -22,8 +23,7 @@ class Level(IntEnum):
     """Log and freshness whatever the root says, and an own rebuild."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demands:
+class Demands(Value, frozen=True):
     """A person's demands; zero, None and False leave the matter to the root."""
 
     level: Level = Level.STANDARD

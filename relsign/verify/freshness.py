@@ -12,13 +12,13 @@ without the network, it is verified again from its bytes:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_by
 from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.canonical import Value
 from relsign.formats.listing import (
     ListedRelease,
     MetadataSignature,
@@ -35,8 +35,7 @@ from relsign.formats.listing import (
 from relsign.verify.release import CLOCK_SKEW
 
 
-@dataclass(frozen=True, slots=True)
-class ListingFiles:
+class ListingFiles(Value, frozen=True):
     """The three files as they came, none of them believed."""
 
     timestamp: bytes
@@ -44,8 +43,7 @@ class ListingFiles:
     targets: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedListing:
+class VerifiedListing(Value, frozen=True):
     """What a publisher says is published; made by `verify_listing` and by nothing else."""
 
     project: str
@@ -61,8 +59,7 @@ class VerifiedListing:
         return self.releases[-1] if self.releases else None
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseInHand:
+class ReleaseInHand(Value, frozen=True):
     """What the signed statement says of itself."""
 
     project: str
@@ -71,11 +68,9 @@ class ReleaseInHand:
     statement_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class FreshnessDemand:
+class FreshnessDemand(Value, frozen=True):
     """What is asked of step 9."""
 
-    required: bool = False
     max_age_days: int | None = None
     """How long ago the timestamp may have been signed; None leaves it to its expiry."""
     wanted: str | None = None
@@ -126,26 +121,16 @@ def verify_freshness(
     """Return the row's words for a release that is the newest, or that was asked for by name.
 
     Raises VerificationError for a release that the listing contradicts, or that is older
-    than the newest; NotEnoughError where a listing is required and missing, or too old
-    to tell.
+    than the newest; NotEnoughError where a listing is missing, or too old to tell.
     """
     if listing is None:
-        if demand.required:
-            raise NotEnoughError(
-                "no listing of releases is at hand", hint=_refresh(release.project)
-            )
-        return "not asked for, and no listing of releases is at hand"
+        raise NotEnoughError("no listing of releases is at hand", hint=_refresh(release.project))
     if listing.project != release.project:
         raise VerificationError(
             "the listing is another project's", expected=release.project, got=listing.project
         )
-    try:
-        _require_recent(listing, demand.max_age_days, now)
-        _require_listed(listing, release)
-    except NotEnoughError as error:
-        if demand.required:
-            raise
-        return f"not asked for; {error.what}"
+    _require_recent(listing, demand.max_age_days, now)
+    _require_listed(listing, release)
     return _say_place(listing, release, demand.wanted)
 
 

@@ -11,17 +11,16 @@ a revocation the release before it is the newest again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from relsign.errors import VerificationError
+from relsign.formats.canonical import Value
 from relsign.formats.memory import Seen
 from relsign.formats.policy import Revocation
 
 _WHERE = "what you have seen"
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(Value, frozen=True):
     """The release in question, as its signed statement says."""
 
     sequence: int

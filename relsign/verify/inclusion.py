@@ -11,14 +11,13 @@ histories, or takes an entry back, finds no quorum of witnesses for the second o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from relsign.crypto.keys import Party
 from relsign.crypto.merkle import leaf_hash, verify_consistency_proof, verify_inclusion_proof
 from relsign.crypto.notes import verify_cosignature, verify_note_signature
 from relsign.errors import NotEnoughError, VerificationError
-from relsign.formats.canonical import decode_value, shorten
+from relsign.formats.canonical import Value, decode_value, shorten
 from relsign.formats.checkpoint import Checkpoint, parse_log_proof
 from relsign.formats.log import LogEntry, LogPolicy
 from relsign.verify.witnesses import LogKeys, LogMember, check_log, is_quorum
@@ -40,8 +39,7 @@ MAX_SKEW = timedelta(hours=24)
 _REFRESH = "ask the project for the release with a newer log proof"
 
 
-@dataclass(frozen=True, slots=True)
-class Inclusion:
+class Inclusion(Value, frozen=True):
     """A release that stands in the log, and who vouches for the log."""
 
     checkpoint: Checkpoint

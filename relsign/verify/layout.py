@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
@@ -11,6 +10,7 @@ from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_envelope
 from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE
+from relsign.formats.canonical import Value
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import Layout, Step, parse_layout
 from relsign.formats.names import Digest
@@ -21,8 +21,7 @@ from relsign.verify.root import TrustedRoot
 from relsign.verify.rules import verify_rules
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedLayout:
+class TrustedLayout(Value, frozen=True):
     """A layout that enough owners signed and that is in force."""
 
     layout: Layout

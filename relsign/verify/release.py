@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relsign.crypto.digest import sha256_hex
@@ -13,7 +12,7 @@ from relsign.crypto.signatures import SignatureReport, verify_envelope
 from relsign.crypto.threshold import distinct_operators
 from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import STATEMENT_FILE, Bundle, parse_bundle
-from relsign.formats.canonical import shorten
+from relsign.formats.canonical import Value, shorten
 from relsign.formats.envelope import Envelope, parse_envelope
 from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation
@@ -26,8 +25,7 @@ CLOCK_SKEW = timedelta(hours=24)
 """How far a release may lie in the future before its time is called false."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Value, frozen=True):
     """An opened bundle: its files by name, none of them believed yet."""
 
     bundle: Bundle

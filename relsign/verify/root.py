@@ -12,7 +12,6 @@ nothing.  Expiry is asked of the last version only.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
@@ -21,6 +20,7 @@ from relsign.crypto.signatures import verify_ed25519
 from relsign.crypto.threshold import distinct_operators
 from relsign.crypto.tuf import require_derived
 from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.canonical import Value
 from relsign.formats.names import Digest
 from relsign.formats.root import Root, RootFile, parse_root
 from relsign.formats.roster import Role
@@ -30,8 +30,7 @@ MAX_ROTATIONS = 256
 """As TUF's reference client bounds one walk."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedRoot:
+class TrustedRoot(Value, frozen=True):
     """A root that enough of its owners signed and whose keys were checked."""
 
     root: Root

@@ -6,8 +6,9 @@ makes it NOT ENOUGH.  The two never mix: waiting cannot mend a REFUSED.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from relsign.formats.canonical import Value
 
 
 class Outcome(Enum):
@@ -33,8 +34,7 @@ class Word(Enum):
         return {"VERIFIED": 0, "REFUSED": 1, "NOT ENOUGH": 3}[self.value]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Value, frozen=True):
     """One numbered step: what it found, in one line, and the evidence behind it."""
 
     number: int
@@ -59,8 +59,7 @@ STEPS = (
 """Names of the nine steps, in the order of docs/design.md."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value, frozen=True):
     """All nine rows, in order."""
 
     rows: tuple[Row, ...]

@@ -7,18 +7,17 @@ that nobody counts twice: witnesses count by operator, as everybody else does.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from relsign.crypto.keys import Ed25519Public, Party
 from relsign.crypto.notes import COSIGNATURE_V1, NOTE_ED25519, NoteKey
 from relsign.errors import InputError
+from relsign.formats.canonical import Value
 from relsign.formats.checkpoint import is_key_name
 from relsign.formats.log import NO_QUORUM, LogPolicy
 from relsign.formats.roster import Role
 
 
-@dataclass(frozen=True, slots=True)
-class LogMember:
+class LogMember(Value, frozen=True):
     """A member whose key signs checkpoints: as the log, or as a witness of it."""
 
     name: str
@@ -26,8 +25,7 @@ class LogMember:
     key: NoteKey
 
 
-@dataclass(frozen=True, slots=True)
-class LogKeys:
+class LogKeys(Value, frozen=True):
     """A policy's names, turned into members whose keys were checked."""
 
     logs: tuple[LogMember, ...]

@@ -34,7 +34,9 @@ BUNDLE = "demo-1.0.relsign"
 
 
 CASES = BROKEN | dict(BROKEN_FULL)
-BYTES = {sha256_hex(data): data for data in (ARTIFACT, b"flipped", b"other bytes", b"evil bytes")}
+BYTES: dict[str, bytes] = {
+    sha256_hex(data): data for data in (ARTIFACT, b"flipped", b"other bytes", b"evil bytes")
+}
 
 
 @pytest.fixture(autouse=True)

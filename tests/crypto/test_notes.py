@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from relsign.crypto.keys import Ed25519Public
 from relsign.crypto.notes import (

@@ -88,7 +88,7 @@ def test_hostile_bytes_are_refused(name: str, case: str) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_documents_too_large_are_refused_unread(name: str) -> None:
-    error = refusal(SAMPLES[name].parse, b"[" * ((48 << 20) + 1))
+    error = refusal(SAMPLES[name].parse, b"[" * ((64 << 20) + 1))
     assert error.what == "too large"
     assert error.expected.startswith("at most ")
 

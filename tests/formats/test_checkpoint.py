@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relsign.errors import InputError
 from relsign.formats.checkpoint import (

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import atheris  # type: ignore[import-untyped]  # it publishes no types
+from msgspec.structs import replace
 
 # Run as a script, it finds the checkout it lies in.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

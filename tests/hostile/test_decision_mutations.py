@@ -6,9 +6,9 @@ import base64
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE, make_bundle
 from relsign.formats.envelope import parse_envelope

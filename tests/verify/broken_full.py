@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from relsign.formats.checkpoint import LogProof
 from relsign.formats.policy import Revocation, RevokedKey, Thresholds

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
+
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Ed25519Public, Party
 from relsign.formats.commitment import COMMITMENT_PAYLOAD, Commitment, commitment_file_name
@@ -30,6 +32,7 @@ from tests.verify.releases import (
     make_root,
     member,
     parties,
+    root_of,
     sealed,
     secret,
     sign_by,
@@ -55,7 +58,8 @@ def full_root(**changes: object) -> Root:
         "commit": True,
         "log": POLICY,
     }
-    return make_root(**{**asked, **changes})
+    policy = msgspec.structs.replace(make_root().policy, **{**asked, **changes})
+    return root_of(policy)
 
 
 def salt(builder: str) -> Digest:

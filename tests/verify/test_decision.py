@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 from datetime import timedelta
 
@@ -125,7 +124,7 @@ def test_the_previous_release_is_named() -> None:
 
 
 def test_no_bundle_is_not_enough() -> None:
-    question = dataclasses.replace(Release().question(), bundle=None)
+    question = msgspec.structs.replace(Release().question(), bundle=None)
     assert decide(question).verdict.word is Word.NOT_ENOUGH
 
 
@@ -227,16 +226,16 @@ def test_twin_keys_are_refused_with_the_root() -> None:
 )
 def test_hostile_bytes_are_refused_and_never_raise(data: bytes) -> None:
     for question in (
-        dataclasses.replace(Release().question(), root=data),
-        dataclasses.replace(Release().question(), newer_roots=(data,)),
-        dataclasses.replace(Release().question(), bundle=data),
+        msgspec.structs.replace(Release().question(), root=data),
+        msgspec.structs.replace(Release().question(), newer_roots=(data,)),
+        msgspec.structs.replace(Release().question(), bundle=data),
     ):
         assert decide(question).verdict.word is Word.REFUSED
 
 
 def test_a_bundle_of_the_same_evidence_in_other_white_space_is_refused() -> None:
     loose = json.dumps(json.loads(Release().bundle())).encode()
-    question = dataclasses.replace(Release().question(), bundle=loose)
+    question = msgspec.structs.replace(Release().question(), bundle=loose)
     assert decide(question).verdict.word is Word.REFUSED
 
 
@@ -244,7 +243,7 @@ def test_a_root_of_the_same_content_in_other_white_space_is_refused() -> None:
     question = Release().question()
     loose = json.dumps(json.loads(question.root)).encode()
     assert decide(question).verdict.word is Word.VERIFIED
-    verdict = decide(dataclasses.replace(question, root=loose)).verdict
+    verdict = decide(msgspec.structs.replace(question, root=loose)).verdict
     assert verdict.rows[0].outcome is Outcome.REFUSED
 
 
@@ -289,5 +288,5 @@ def test_small_order_keys_are_refused() -> None:
 def test_bundle_files_of_unknown_kinds_are_ignored() -> None:
     files = Release().files() | {"notes.txt": b"anything"}
     bundle = make_bundle("demo", "1.0", files).to_bytes()
-    question = dataclasses.replace(Release().question(), bundle=bundle)
+    question = msgspec.structs.replace(Release().question(), bundle=bundle)
     assert decide(question).verdict.word is Word.VERIFIED

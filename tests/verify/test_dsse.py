@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -420,7 +421,7 @@ def test_signatures_of_two_lines_are_not_added_up() -> None:
 def test_a_row_that_was_not_reached_is_never_verified() -> None:
     rows = tuple(Row(n, name, Outcome.PASS, "") for n, name in enumerate(DSSE_STEPS, 1))
     assert DsseVerdict(rows).word is Word.VERIFIED
-    unreached = replace(rows[6], outcome=Outcome.NOT_REACHED)
+    unreached = msgspec.structs.replace(rows[6], outcome=Outcome.NOT_REACHED)
     assert DsseVerdict((*rows[:6], unreached)).word is Word.NOT_ENOUGH
-    refused = replace(rows[0], outcome=Outcome.REFUSED)
+    refused = msgspec.structs.replace(rows[0], outcome=Outcome.REFUSED)
     assert DsseVerdict((refused, *rows[1:6], unreached)).word is Word.REFUSED

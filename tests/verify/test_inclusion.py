@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from relsign.crypto.keys import Party
 from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError

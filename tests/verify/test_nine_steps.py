@@ -150,8 +150,8 @@ def test_a_root_alone_is_judged_where_there_is_no_bundle() -> None:
     question = Question(signed_root(full_root()), None, {"a": "0" * 64}, NOW)
     decision = decide(question)
     assert [r.outcome for r in decision.verdict.rows[:2]] == [Outcome.PASS, MISSING]
-    assert decide(replace(question, root=b"{}")).verdict.word is Word.REFUSED
-    assert decide(replace(question, now=LATER)).verdict.word is Word.REFUSED
+    assert decide(msgspec.structs.replace(question, root=b"{}")).verdict.word is Word.REFUSED
+    assert decide(msgspec.structs.replace(question, now=LATER)).verdict.word is Word.REFUSED
 
 
 # A release of an earlier root, judged by its own day.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.signatures import verify_envelope

@@ -24,7 +24,7 @@ BANNED = frozenset(ACTING.split())
 
 SCRIPT = """
 import json, sys
-from dataclasses import replace
+from msgspec.structs import replace
 from tests.crypto.openpgp_cases import AT, PRIMARY
 from tests.verify.broken import BROKEN
 from tests.hostile.pgp_release import pgp_release
