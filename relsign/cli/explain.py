@@ -1,4 +1,4 @@
-"""`relsign verify --explain`: the lines to paste, row by row."""
+"""`relsign verify --explain`: the lines for a shell, row by row."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show_explanation(
 
 
 def _show(step: Step, glyph: str) -> None:
-    # Comments for a shell, so that the whole text can be pasted at once.
+    # Comments for a shell, so that the whole text can be piped into one.
     say(f"# {glyph} {step.number} {step.name}: {step.promise}")
     for command in step.commands:
         say(command)

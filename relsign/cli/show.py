@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from relsign.cli.talk import say
 from relsign.verify.verdict import Outcome, Row, Verdict, Word
@@ -42,24 +42,30 @@ def human_size(size_bytes: int) -> str:
 
 def show_verdict(name: str, verdict: Verdict, *, verbose: bool) -> None:
     """Print the verdict: its word and the file, a row per reason, what to do next."""
-    say(f"{verdict.word.value}  {name}")
+    for line in verdict_lines(name, verdict, verbose=verbose):
+        say(line)
+
+
+def verdict_lines(name: str, verdict: Verdict, *, verbose: bool) -> Iterator[str]:
+    """Yield what `show_verdict` prints."""
+    yield f"{verdict.word.value}  {name}"
     for row in verdict.rows:
         quiet = row.outcome in {Outcome.NOT_REQUIRED, Outcome.NOT_REACHED}
         if verbose or not quiet:
-            _show_row(row, verbose=verbose)
+            yield from _row_lines(row, verbose=verbose)
     if NEXT[verdict.word]:
-        say(NEXT[verdict.word])
+        yield NEXT[verdict.word]
 
 
-def _show_row(row: Row, *, verbose: bool) -> None:
+def _row_lines(row: Row, *, verbose: bool) -> Iterator[str]:
     word = {Outcome.PASS: "", Outcome.REFUSED: "refused: ", Outcome.MISSING: "missing: "}
     text = f"{word.get(row.outcome, '')}{row.text}"[:MAX_LINE]
-    say(f"  {GLYPHS[row.outcome]} {row.name:<12}{text}")
+    yield f"  {GLYPHS[row.outcome]} {row.name:<12}{text}"
     if row.hint and row.outcome is not Outcome.PASS:
-        say(f"      hint: {row.hint}")
+        yield f"      hint: {row.hint}"
     if verbose:
         for line in row.evidence[:50]:
-            say(f"      {line}")
+            yield f"      {line}"
 
 
 def verdict_json(digests: Mapping[str, str], verdict: Verdict, level: str) -> str:

@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from relsign.cli.places import own_policy_file
-from relsign.cli.show import MAX_LINE, MAX_NAMES, show_verdict, verdict_json
+from relsign.cli.show import MAX_LINE, MAX_NAMES, verdict_json, verdict_lines
 from relsign.cli.talk import say, talk
 from relsign.crypto.digest import sha256_hex
+from relsign.errors import InputError
 from relsign.formats.canonical import Value
 from relsign.formats.root import parse_root
 from relsign.system.clock import now_utc
@@ -39,7 +40,16 @@ class Asked(Value, frozen=True):
 
 
 def run_verify(asked: Asked) -> int:
-    """Verify, print, and return the exit code."""
+    """Verify, print, and return the exit code.
+
+    Raises InputError for ways to print that exclude each other, else what
+    `verify_request` raises.
+    """
+    if asked.explain and (asked.as_json or asked.quiet):
+        other = "--json" if asked.as_json else "--quiet"
+        raise InputError(
+            f"--explain and {other} are two different things", hint=f"leave {other} away"
+        )
     now = now_utc()
     outcome = verify_request(
         Request(
@@ -84,12 +94,16 @@ def _show(asked: Asked, outcome: Outcome, now: datetime) -> None:
         shown += f" and {len(names) - MAX_NAMES} more"
     level = outcome.demands.level
     extra = "" if level is Level.STANDARD else f"  (level {level.name.lower()})"
-    show_verdict(shown[:MAX_LINE] + extra, outcome.decision.verdict, verbose=asked.verbose)
+    title = shown[:MAX_LINE] + extra
+    # Whatever is no command is a comment for a shell: the whole output may be piped into one.
+    mark = "# " if asked.explain else ""
+    for line in verdict_lines(title, outcome.decision.verdict, verbose=asked.verbose):
+        say(f"{mark}{line}")
     if asked.verbose:
         from relsign.crypto.words import digest_words
 
         signed = parse_root(outcome.root).signed
-        say(f"  root words    {digest_words(sha256_hex(signed.to_bytes()))}")
+        say(f"{mark}  root words    {digest_words(sha256_hex(signed.to_bytes()))}")
     if asked.explain:
         from relsign.cli.explain import show_explanation
 

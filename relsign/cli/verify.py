@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from relsign.cli.options import EXISTING, PATH, json_option
 from relsign.cli.own_files import own_policy_option, trust_option
 from relsign.cli.verdict import Asked, run_verify
 from relsign.errors import InputError
+
+_OF_SUMS = {"files", "sums", "keys", "own_policy", "as_json", "as_csv", "quiet"}
+"""Parameters that --sha256sums heeds."""
 
 
 @click.command(short_help="Check a downloaded file: VERIFIED, REFUSED or NOT ENOUGH.")
@@ -78,7 +82,9 @@ def verify(
       relsign verify --sha256sums guix.sigs --keys builder-keys --policy sums.toml
     """
     if sums is not None:
-        return _verify_sums(sums, keys, own_policy, files, as_csv=as_csv, as_json=as_json)
+        _refuse_others(click.get_current_context())
+        form = "quiet" if quiet else "json" if as_json else "csv" if as_csv else "table"
+        return _verify_sums(sums, keys, own_policy, files, form)
     if keys is not None or as_csv:
         raise click.UsageError("--keys and --csv are for --sha256sums")
     if not files:
@@ -91,14 +97,18 @@ def verify(
     return run_verify(asked)
 
 
+def _refuse_others(context: click.Context) -> None:
+    """Refuse options that --sha256sums would not heed: nobody shall believe they were."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is ParameterSource.COMMANDLINE and parameter.name not in _OF_SUMS:
+            raise click.UsageError(f"{parameter.opts[-1]} and --sha256sums do not go together")
+    if context.params["as_json"] and context.params["as_csv"]:
+        raise click.UsageError("--json and --csv are two different things")
+
+
 def _verify_sums(
-    sums: Path,
-    keys: Path | None,
-    policy: Path | None,
-    files: tuple[Path, ...],
-    *,
-    as_csv: bool,
-    as_json: bool,
+    sums: Path, keys: Path | None, policy: Path | None, files: tuple[Path, ...], form: str
 ) -> int:
     from relsign.cli.sums import verify_sums
 
@@ -107,5 +117,4 @@ def _verify_sums(
             "--sha256sums needs --keys and --policy",
             hint="the policy says whose keys count and how many: docs/reference/sums-policy.md",
         )
-    form = "json" if as_json else "csv" if as_csv else "table"
     return verify_sums(sums, keys, policy, files, form)

@@ -54,7 +54,12 @@ _BINARY = 0x00
 
 
 def verify_detached(
-    certificate: Certificate, signature: bytes, message: bytes, at: datetime
+    certificate: Certificate,
+    signature: bytes,
+    message: bytes,
+    at: datetime,
+    *,
+    as_made: bool = False,
 ) -> SigningKey:
     """Check a binary detached signature over `message`; return the key that made it.
 
@@ -65,7 +70,9 @@ def verify_detached(
     nor before its key, and has not expired.  (6) Neither its key nor the primary
     is revoked, or was expired when it was made, or is expired `at` that time.
 
-    `at` is aware; whoever has a trusted time of signing passes that.
+    `at` is aware; whoever has a trusted time of signing passes that.  With `as_made`
+    keys must have been valid when the signature says it was made, and need not be
+    `at`: for what others vouch for since then.
     Raises InputError for malformed bytes, VerificationError with the reason else.
     """
     parsed = _parse_only_signature(signature)  # (1)
@@ -73,6 +80,7 @@ def verify_detached(
     created = moment(parsed.created)
     key = _maker(certificate, parsed)  # (3)
     check_arithmetic(parsed, key.algorithm, key.material, message, HASHES)  # (4)
+    asked = created if as_made else at
     if created > at + MAX_SKEW:  # (5)
         raise VerificationError(
             "signature is from the future",
@@ -81,10 +89,10 @@ def verify_detached(
             got=created.isoformat(),
         )
     valid_seconds = parsed.seconds(SUB_EXPIRES)
-    if valid_seconds and moment(parsed.created + valid_seconds) <= at:
+    if valid_seconds and moment(parsed.created + valid_seconds) <= asked:
         raise VerificationError("signature has expired", where=key.fingerprint)
-    _check_validity("key", key, created, at)  # (6)
-    _check_validity("primary key", certificate, created, at)
+    _check_validity("key", key, created, asked)  # (6)
+    _check_validity("primary key", certificate, created, asked)
     return key
 
 

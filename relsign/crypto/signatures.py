@@ -6,7 +6,9 @@ for the party whose key verifies it over DSSE's PAE bytes, whatever its label.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
@@ -17,6 +19,9 @@ from relsign.formats.canonical import Value
 from relsign.formats.envelope import Envelope, Signature
 
 _ED25519_SIGNATURE_BYTES = 64
+Check = Callable[[Party, bytes], None]
+"""Raises unless a party made a signature."""
+
 MAX_STRANGERS = 4
 """Signatures of an envelope that are tried with keys their label does not name."""
 
@@ -45,19 +50,24 @@ def verify_ed25519(key: Ed25519Public, signature: bytes, message: bytes) -> None
         raise VerificationError("signature does not verify", got=key.keyid[:8]) from error
 
 
-def verify_by(party: Party, signature: bytes, message: bytes, at: datetime) -> None:
-    """Check that `party` made `signature`; raise VerificationError or InputError if not."""
+def verify_by(
+    party: Party, signature: bytes, message: bytes, at: datetime, *, as_made: bool = False
+) -> None:
+    """Check that `party` made `signature`; raise VerificationError or InputError if not.
+
+    `at` and `as_made` are for OpenPGP keys, which expire: see `verify_detached`.
+    """
     if isinstance(party.key, Ed25519Public):
         verify_ed25519(party.key, signature, message)
     else:
         # As in `relsign.crypto.keys`: loaded for the few roots that have such a key.
         from relsign.crypto.openpgp import verify_detached  # noqa: PLC0415
 
-        verify_detached(party.key.certificate, signature, message, at)
+        verify_detached(party.key.certificate, signature, message, at, as_made=as_made)
 
 
 def verify_envelope(
-    envelope: Envelope, parties: tuple[Party, ...], at: datetime
+    envelope: Envelope, parties: tuple[Party, ...], at: datetime, *, as_made: bool = False
 ) -> SignatureReport:
     """Say which of `parties` signed `envelope`; raises nothing, bad ones are listed.
 
@@ -66,10 +76,11 @@ def verify_envelope(
     envelope full of junk must not cost hours.
     """
     message = envelope.signed_bytes()
-    makers = [_labelled(signature, message, parties, at) for signature in envelope.signatures]
+    check = partial(verify_by, message=message, at=at, as_made=as_made)
+    makers = [_labelled(signature, parties, check) for signature in envelope.signatures]
     others = [n for n, maker in enumerate(makers) if not isinstance(maker, Party)]
     for number in others[:MAX_STRANGERS]:
-        found = _unlabelled(envelope.signatures[number], message, parties, at)
+        found = _unlabelled(envelope.signatures[number], parties, check)
         makers[number] = found or makers[number]
     names = {maker.name for maker in makers if isinstance(maker, Party)}
     return SignatureReport(
@@ -79,28 +90,24 @@ def verify_envelope(
     )
 
 
-def _labelled(
-    signature: Signature, message: bytes, parties: tuple[Party, ...], at: datetime
-) -> Party | str:
+def _labelled(signature: Signature, parties: tuple[Party, ...], check: Check) -> Party | str:
     """Return the party a signature is labelled with, or why it did not sign, or ``""``."""
     for party in parties:
         if party.keyid == signature.keyid:
             try:
-                verify_by(party, signature.sig, message, at)
+                check(party, signature.sig)
             except (VerificationError, InputError) as error:
                 return f"{party.name}: {error.what}"
             return party
     return ""
 
 
-def _unlabelled(
-    signature: Signature, message: bytes, parties: tuple[Party, ...], at: datetime
-) -> Party | None:
+def _unlabelled(signature: Signature, parties: tuple[Party, ...], check: Check) -> Party | None:
     """Return whichever party made a signature, whatever its label says."""
     for party in parties:
         if party.keyid != signature.keyid:
             try:
-                verify_by(party, signature.sig, message, at)
+                check(party, signature.sig)
             except (VerificationError, InputError):
                 continue
             return party

@@ -325,7 +325,8 @@ def _too_large(shown: str, limits: FetchLimits) -> TooLargeError:
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
     """Return urllib3's reason in one line, without object addresses."""
     cause = getattr(error, "reason", None) or error
-    words = str(cause).split(": ", 1)[-1] if "object at 0x" in str(cause) else str(cause)
+    # urllib3 begins with a connection's repr, such as HTTPConnection(host='a', port=1).
+    words = re.sub(r"^(?:<.*?>|\w+\(.*?\)): ", "", str(cause))
     return " ".join(words.split())[:300]
 
 

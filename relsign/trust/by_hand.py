@@ -1,7 +1,7 @@
 """Shell lines that redo one small thing each with tools everybody has.
 
-Pure: values in, lines out.  Every value is quoted for the shell.  The lines use what
-POSIX and coreutils give (`sha256sum`, `grep`, `basenc`, `test`), openssl or gpgv for
+Pure: values in, lines out.  Every value is quoted for the shell, and each command is one
+line of printable characters.  They use what POSIX and coreutils give (`sha256sum`, `grep`, `basenc`, `test`), openssl or gpgv for
 signatures, and python3 to take JSON apart, isolated (`-I`) so that no file lying in the
 current folder is imported.
 
@@ -12,7 +12,9 @@ current folder is imported.
 from __future__ import annotations
 
 import shlex
+import string
 
+_LITERAL = frozenset(string.ascii_letters + string.digits + " /._-")
 _SPKI_ED25519 = "302a300506032b6570032100"
 """DER of a SubjectPublicKeyInfo before the 32 bytes of an Ed25519 key (RFC 8410)."""
 
@@ -53,9 +55,23 @@ def safe_path(path: str) -> str:
     return f"./{path}" if path.startswith("-") else path
 
 
+def quote(word: str) -> str:
+    """Return a word quoted for a POSIX shell, in one line of printable characters.
+
+    What could steer a terminal or end a line is written as its bytes in octal, for
+    `printf` to bring back.  An end of line at the very end is lost: then the file is not
+    found, and the command fails.
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    data = word.encode("utf-8", "surrogateescape")
+    octal = "".join(chr(b) if chr(b) in _LITERAL else f"\\0{b:03o}" for b in data)
+    return f"\"$(printf %b '{octal}')\""
+
+
 def line(*words: str) -> str:
     """Return one command, every word quoted."""
-    return shlex.join(words)
+    return " ".join(quote(word) for word in words)
 
 
 def make_folder(folder: str) -> str:
@@ -75,12 +91,12 @@ def open_envelope(envelope: str) -> str:
 
 def encode_payload(envelope: str, payload_type: str) -> str:
     """Write what the signatures of an opened envelope are over: DSSE's PAE."""
-    payload = shlex.quote(f"{envelope}.payload")
+    payload = quote(f"{envelope}.payload")
     kind = len(payload_type.encode())
     head = line("printf", "DSSEv1 %s %s %s ", str(kind), payload_type)
     # The arithmetic strips the blanks some `wc` put before the number.
     whole = f'{head} "$(($(wc -c < {payload})))"; cat {payload}'
-    return f"{{ {whole}; }} > {shlex.quote(f'{envelope}.pae')}"
+    return f"{{ {whole}; }} > {quote(f'{envelope}.pae')}"
 
 
 def open_root(root: str, signed: str) -> str:
@@ -91,7 +107,7 @@ def open_root(root: str, signed: str) -> str:
 def write_key(public_hex: str, file: str) -> str:
     """Write an Ed25519 public key in the form openssl reads."""
     der = (_SPKI_ED25519 + public_hex).upper()
-    return f"printf %s {der} | basenc --base16 -d > {shlex.quote(file)}"
+    return f"printf %s {der} | basenc --base16 -d > {quote(file)}"
 
 
 def write_pem(der: str, pem: str) -> str:
@@ -117,7 +133,7 @@ def verify_openpgp_by_hand(certificate: str, signature: str, signed: str) -> str
 
 def has_digest(file: str, sha256_hex: str) -> str:
     """Hash a file; the line fails unless the digest is that one."""
-    return f"sha256sum < {shlex.quote(file)} | {line('grep', '-F', sha256_hex)}"
+    return f"sha256sum < {quote(file)} | {line('grep', '-F', sha256_hex)}"
 
 
 def holds(file: str, text: str) -> str:
@@ -127,12 +143,12 @@ def holds(file: str, text: str) -> str:
 
 def not_yet(moment: str) -> str:
     """Fail when the clock is past `moment` (``2026-11-21T08:00:00Z``)."""
-    return f"""test "$(date -u +%Y-%m-%dT%H:%M:%SZ)" '<' {shlex.quote(moment)}"""
+    return f"""test "$(date -u +%Y-%m-%dT%H:%M:%SZ)" '<' {quote(moment)}"""
 
 
 def list_products(link: str) -> str:
     """Write what a link's builder says it made, a line per digest."""
-    target = shlex.quote(f"{link}.products")
+    target = quote(f"{link}.products")
     return f"{line('python3', '-I', '-c', _PRODUCTS, f'{link}.payload')} > {target}"
 
 
@@ -154,5 +170,5 @@ def in_toto_verify(publication: str, folder: str, keys: tuple[str, ...]) -> tupl
     run = line(*words, "--verification-keys", *keys_there)
     return (
         line("cp", "-r", publication, copy),
-        f"(cd {shlex.quote(copy)} && {run})",
+        f"(cd {quote(copy)} && {run})",
     )

@@ -19,6 +19,8 @@ from relsign.system.files import hash_file, read_bounded
 from relsign.verify.dsse import DsseDecision, decide_dsse
 from relsign.verify.dsse_expectation import Expectation, expect_keys, expect_policy
 
+_SEEN_FROM = "check the path; keys of a policy are seen from its own folder"
+
 
 def verify_dsse_file(
     envelope: Path, expectation: Expectation, subjects: Sequence[Path] = ()
@@ -26,10 +28,10 @@ def verify_dsse_file(
     """Return the decision on one envelope file about the files in `subjects`.
 
     A name that ends in ``.jsonl`` holds one envelope per line, any other one envelope.
-    Raises NotEnoughError for an absent file, InputError for one that is no regular file
-    or too large, and for two files of one name; the rest becomes rows of the decision.
+    Raises InputError for a file that is absent, too large or no regular file, and for two
+    files of one name; the rest becomes rows of the decision.
     """
-    data = read_bounded(envelope, MAX_ENVELOPE_BYTES)
+    data = _read_own(envelope, MAX_ENVELOPE_BYTES, "check the path of the envelope")
     lines = envelope.name.endswith(".jsonl")
     envelopes = split_lines(data, os.fspath(envelope)) if lines else ((1, data),)
     digests: dict[str, str] = {}
@@ -72,10 +74,9 @@ def make_expectation(
     return expect_keys(data, threshold, payload_type, predicate_type, builders)
 
 
-def _read_own(path: Path, max_bytes: int) -> bytes:
+def _read_own(path: Path, max_bytes: int, hint: str = _SEEN_FROM) -> bytes:
     """Read a file of the person who asks: without it nothing can be asked at all."""
     try:
         return read_bounded(path, max_bytes)
     except NotEnoughError as error:
-        hint = "check the path; keys of a policy are seen from its own folder"
         raise InputError(error.what, where=error.where, hint=hint) from error

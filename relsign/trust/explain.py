@@ -1,4 +1,4 @@
-"""`relsign verify --explain`: a verdict replayed as lines a sceptical person can paste.
+"""`relsign verify --explain`: a verdict replayed as lines a sceptical person can run.
 
 For each row: what it promises in one sentence, and commands of stock tools that look at
 the same files.  Nothing in them is believed because relsign says so: digests, keys and
@@ -371,8 +371,9 @@ def _explain_builders(case: _Case, name: str) -> Step:
         if _envelope(case, link) is None:
             continue
         commands += _signatures(case, link, "builder", trusted=case.passed(5))
-        product = encode_canonical({name: {"sha256": digest}}).decode()[1:-1]
-        commands.append(hand.holds(case.at(f"{link}.payload"), product))
+        if digest:
+            product = encode_canonical({name: {"sha256": digest}}).decode()[1:-1]
+            commands.append(hand.holds(case.at(f"{link}.payload"), product))
         commands.append(hand.list_products(case.at(link)))
         links.append(case.at(link))
     commands += [hand.same_products(links[0], other) for other in links[1:]]

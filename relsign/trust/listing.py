@@ -9,6 +9,8 @@ from relsign.formats.listing import MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_T
 from relsign.system.files import read_bounded
 from relsign.verify.freshness import ListingFiles
 
+LISTING_NAMES = ("timestamp.json", "snapshot.json", "targets.json")
+
 
 def read_listing(folder: Path) -> ListingFiles | None:
     """Return the listing a TUF client keeps in its metadata folder, or None.

@@ -4,21 +4,33 @@ A newer root is believed twice over: by the TUF client's rules, and by ours
 (`relsign.verify.root.extend_root`), which count people instead of keys.  Roots are
 kept even where the rest of a refresh fails: owners take releases back by a new root,
 and whoever stands on the wire could otherwise hold the news up.
+
+A listing is kept when TUF's rules and ours hold: what a mirror serves for another
+project leaves nothing behind.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from relsign.errors import InputError, NotEnoughError, RelsignError
+from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
+from relsign.formats.listing import (
+    MAX_SNAPSHOT_BYTES,
+    MAX_TARGETS_BYTES,
+    MAX_TIMESTAMP_BYTES,
+    ListedRelease,
+    parse_timestamp,
+)
 from relsign.formats.root import MAX_ROOT_BYTES, parse_root, root_file_name
-from relsign.trust.listing import read_listing
+from relsign.system.files import read_bounded
+from relsign.trust.listing import LISTING_NAMES
 from relsign.trust.repository import Place, TufClient, project_place
 from relsign.trust.store import TrustStore
 from relsign.trust.tuf_fetcher import read_source
-from relsign.verify.freshness import ListingFiles
-from relsign.verify.root import MAX_ROTATIONS
+from relsign.verify.freshness import ListingFiles, verify_listing
+from relsign.verify.root import MAX_ROTATIONS, open_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,10 @@ class Refreshed:
     """None where the root names no publisher, so that nobody lists releases."""
     client: TufClient | None
     """The client that holds the listing, to get targets with."""
+    releases: tuple[ListedRelease, ...] = ()
+    """What the listing names, oldest first."""
+    notes: tuple[str, ...] = ()
+    """A line for each thing the person should know of the store."""
 
 
 def refresh(store: TrustStore, name: str, now: datetime, source: str | None = None) -> Refreshed:
@@ -39,13 +55,13 @@ def refresh(store: TrustStore, name: str, now: datetime, source: str | None = No
 
     `source` is an address or a folder in place of the pin's.  Raises NoRootError where
     nothing is pinned, InputError where no address is known, VerificationError for what
-    does not verify or goes back, NotEnoughError for expired metadata, HostError for the
+    does not verify, goes back or is another project's, NotEnoughError for expired metadata, HostError for the
     network.
     """
     roots = store.standing_roots(name)
     pin = store.find_pin(name)
-    address = source or (pin.url if pin else None)
-    if address is None:
+    address = source if source is not None or pin is None else pin.url
+    if pin is None or address is None:
         raise InputError(
             "no address is known for this project",
             where=name,
@@ -55,12 +71,59 @@ def refresh(store: TrustStore, name: str, now: datetime, source: str | None = No
     newest = parse_root(roots[-1]).signed
     if not newest.roles.timestamp.keyids:
         return Refreshed(place, _single_root(store, name, place, newest.version), None, None)
-    client = TufClient(place, store.metadata_folder(name), roots[-1], now)
+    folder = store.metadata_folder(name)
+    notes = _heal(folder, pin.project)
+    client = TufClient(place, folder, roots[-1], now)
+    client.hold_back()
     try:
         client.refresh()
     finally:
         version = _accept(store, name, client, newest.version)
-    return Refreshed(place, version, read_listing(store.metadata_folder(name)), client)
+    files = _listing_of(client)
+    releases = _judge_listing(store.standing_roots(name)[-1], files, now)
+    client.keep()
+    return Refreshed(place, version, files, client, releases, notes)
+
+
+def _heal(folder: Path, project: str) -> tuple[str, ...]:
+    """Drop a listing of another project, which earlier versions of relsign could cache."""
+    path = folder / "timestamp.json"
+    try:
+        cached = parse_timestamp(read_bounded(path, MAX_TIMESTAMP_BYTES)).signed.stamp.project
+    except (NotEnoughError, InputError):
+        return ()
+    if cached == project:
+        return ()
+    for name in LISTING_NAMES:
+        (folder / name).unlink(missing_ok=True)
+    return (f"dropped a list of releases of {cached}, which was kept for {project}",)
+
+
+def _listing_of(client: TufClient) -> ListingFiles:
+    return ListingFiles(
+        timestamp=client.read_metadata("timestamp", MAX_TIMESTAMP_BYTES),
+        snapshot=client.read_metadata("snapshot", MAX_SNAPSHOT_BYTES),
+        targets=client.read_metadata("targets", MAX_TARGETS_BYTES),
+    )
+
+
+def _judge_listing(root: bytes, files: ListingFiles, now: datetime) -> tuple[ListedRelease, ...]:
+    """Return what a listing names; refuse what a publisher signed for another project.
+
+    One publisher's key may serve several projects, and to TUF their metadata is the same
+    repository's: only the project in the signed timestamp tells them apart.
+    """
+    trusted = open_root(root)
+    listing = verify_listing(trusted.having("publisher"), files, now)
+    if listing.project != trusted.root.project:
+        raise VerificationError(
+            "the listing is another project's",
+            where="timestamp.json",
+            expected=trusted.root.project,
+            got=listing.project,
+            hint="look at the address: it is that of another project's folder",
+        )
+    return listing.releases
 
 
 def _accept(store: TrustStore, name: str, client: TufClient, version: int) -> int:

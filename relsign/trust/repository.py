@@ -60,11 +60,20 @@ def project_place(source: str) -> Place:
     Raises InputError for what is neither an http or https address nor a folder.
     """
     if is_address(source):
-        base = source.rstrip("/")
+        scheme, _, rest = source.rstrip("/").partition("://")
+        base = f"{scheme.lower()}://{rest}"
         return Place(f"{base}/metadata/", f"{base}/")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", source):
         raise InputError("not an http or https address", got=shorten(redacted(source)))
-    folder = Path(source).absolute()
+    if not source:
+        raise InputError("no address and no folder is named", hint="relsign get NAME --from URL|DIR")
+    try:
+        # Without `..`, which no path below the folder may have.
+        folder = Path(os.path.abspath(source))  # noqa: PTH100 - absolute() would leave `..` in
+    except FileNotFoundError as error:
+        raise InputError(
+            "the current folder is gone", hint="change into one that exists"
+        ) from error
     if not folder.is_dir():
         raise InputError(
             "no such folder", where=os.fspath(folder), hint="name the one that holds root.json"
@@ -75,9 +84,32 @@ def project_place(source: str) -> Place:
 class _Updater(Updater):
     """python-tuf's, with the caller's clock and files that survive a crash."""
 
+    _held: dict[str, bytes] | None = None
+    """Role -> metadata that TUF's rules believe and the caller has not judged yet."""
+
     def start_at(self, now: datetime) -> None:
         """Fix the time of the whole run (section 5.1); `now` is aware UTC."""
         self._trusted_set.reference_time = now
+
+    def hold_back(self) -> None:
+        """Keep metadata in memory from now on; roots are written as they come."""
+        self._held = {}
+
+    def keep(self) -> None:
+        """Write what was held back, the timestamp last, and hold nothing back any more."""
+        held, self._held = self._held or {}, None
+        for role, data in reversed(held.items()):
+            self._persist_metadata(role, data)
+
+    def held(self, role: str) -> bytes | None:
+        """Return a file that is held back, or None."""
+        return (self._held or {}).get(role)
+
+    def _persist_metadata(self, rolename: str, data: bytes) -> None:
+        if self._held is None:
+            super()._persist_metadata(rolename, data)
+        else:
+            self._held[rolename] = data
 
     def _persist_file(self, filename: str, data: bytes) -> None:
         write_whole(Path(filename), data)
@@ -131,6 +163,24 @@ class TufClient:
         """
         with self._alone(), self._ours("the repository's metadata"):
             self._updater.refresh()
+
+    def hold_back(self) -> None:
+        """Remember nothing but roots until `keep` is called.
+
+        For the caller who has rules beyond TUF's: a repository that breaks them must
+        not take the place of what was believed before.
+        """
+        self._updater.hold_back()
+
+    def keep(self) -> None:
+        """Remember what was held back; raise HostError if that cannot be written."""
+        with self._alone(), self._ours("the repository's metadata"):
+            self._updater.keep()
+
+    def read_metadata(self, role: str, max_bytes: int) -> bytes:
+        """Return a top-level role's file as this client believes it, held back or kept."""
+        held = self._updater.held(role)
+        return held or read_bounded(self._folder / f"{role}.json", max_bytes)
 
     def read_target(self, path: str) -> bytes:
         """Return a target's bytes, as long as the metadata says and with its digest.

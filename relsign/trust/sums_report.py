@@ -51,7 +51,7 @@ def sums_table(report: SumsReport, title: str) -> list[str]:
 
 def _bounded(lines: Sequence[str]) -> list[str]:
     more = len(lines) - MAX_ROWS
-    rest = [f"  ... and {more} more (in full: --format csv or json)"] if more > 0 else []
+    rest = [f"  ... and {more} more (in full: --csv or --json)"] if more > 0 else []
     return [*lines[:MAX_ROWS], *rest]
 
 

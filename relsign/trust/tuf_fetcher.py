@@ -134,7 +134,7 @@ def read_source(url: str, max_bytes: int, limits: FetchLimits = LIMITS) -> bytes
 
 def is_address(source: str) -> bool:
     """Say whether a place is on the web; if not, it is a folder's path."""
-    return re.match(r"https?://", source) is not None
+    return re.match(r"https?://", source, re.IGNORECASE) is not None
 
 
 def _read(url: str, max_bytes: int, limits: FetchLimits) -> bytes:

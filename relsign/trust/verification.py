@@ -126,6 +126,7 @@ def _pin_name(request: Request, bundle: bytes | None) -> str:
             f"no trust root is pinned for {project}",
             hint="pin the project's root with `relsign trust add`, comparing its 12 words",
         )
+    _refuse_other_names(request, project)
     if len(names) > 1:
         raise InputError(
             f"several roots are pinned for {project}",
@@ -140,6 +141,24 @@ def _root_file(request: Request, name: str | None, root: bytes) -> Path:
     if request.root is not None or name is None:
         return request.root or Path()
     return request.store.root_file(name, parse_root(root).signed.version)
+
+
+def _refuse_other_names(request: Request, project: str) -> None:
+    """Ask for --pin where a file is called like another project that is pinned.
+
+    Each project whose root a person pinned may publish files of any name; what is called
+    like one of the others must not be taken for it.
+    """
+    for path in (*request.files, *((request.bundle,) if request.bundle else ())):
+        for name in request.store.names():
+            if name != project and path.name.startswith(f"{name}-") and not (
+                path.name.startswith(f"{project}-")
+            ):
+                raise InputError(
+                    f"is called like a file of {name}, and its evidence is of {project}",
+                    where=os.fspath(path),
+                    hint=f"say whose file it is: --pin {name}, or --pin {project}",
+                )
 
 
 def _demands(request: Request, project: str) -> Demands:

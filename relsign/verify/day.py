@@ -28,6 +28,11 @@ class Day(Value, frozen=True):
     words: str = ""
     """What the row says where it is not today."""
 
+    @property
+    def is_past(self) -> bool:
+        """Say whether it is the day of a release that was vouched for since."""
+        return bool(self.words)
+
 
 def find_day(root: TrustedRoot, evidence: Evidence, now: datetime) -> Day:
     """Return today, or the day of a release the owners vouch for.

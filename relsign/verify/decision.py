@@ -20,25 +20,18 @@ from here, and publication accepts nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-
 import msgspec
 
 from relsign.crypto.keys import Party
-from relsign.errors import NotEnoughError, VerificationError
-from relsign.formats.canonical import Value, shorten
-from relsign.formats.link import ReleaseBinding
-from relsign.formats.memory import Seen
-from relsign.verify.agreement import Agreement, Reports, find_agreement, read_reports
-from relsign.verify.commitments import count_committed
-from relsign.verify.day import Day, find_day
-from relsign.verify.demands import Demands, Level
-from relsign.verify.diversity import require_diversity
+from relsign.errors import NotEnoughError
+from relsign.formats.canonical import Value
+from relsign.verify.agreement import Agreement
+from relsign.verify.builders import find_builders
+from relsign.verify.day import find_day
+from relsign.verify.demands import Level
 from relsign.verify.fingerprint import verify_fingerprints
 from relsign.verify.freshness import (
     FreshnessDemand,
-    ListingFiles,
     ReleaseInHand,
     VerifiedListing,
     verify_freshness,
@@ -46,8 +39,8 @@ from relsign.verify.freshness import (
 )
 from relsign.verify.history import Presented, check_history
 from relsign.verify.inclusion import PROOF_FILE, Inclusion, log_entry, verify_inclusion
-from relsign.verify.layout import TrustedLayout, verify_layout, verify_steps
-from relsign.verify.provenance import ignored_provenance
+from relsign.verify.layout import TrustedLayout, verify_layout
+from relsign.verify.question import Case, Question
 from relsign.verify.rebuilt import require_rebuilt
 from relsign.verify.release import (
     Evidence,
@@ -56,33 +49,11 @@ from relsign.verify.release import (
     verify_signers,
     verify_standing,
 )
-from relsign.verify.root import TrustedRoot, open_root, require_unexpired, walk_roots
+from relsign.verify.root import TrustedRoot, follow_roots, open_root, require_unexpired
 from relsign.verify.rows import Rows, say_builders, say_layout, say_root, say_signers
 from relsign.verify.verdict import STEPS, Outcome, Row, Verdict, Word
 
-
-class Question(Value, frozen=True):
-    """What is to be decided, and on what."""
-
-    root: bytes
-    """The newest `root.json` the person trusts."""
-    bundle: bytes | None
-    """The release's bundle, or None where there is none."""
-    artifacts: Mapping[str, str]
-    """Name -> SHA-256 of the files in hand."""
-    now: datetime
-    """Aware UTC; fixed once, before the first step."""
-    demands: Demands = msgspec.field(default_factory=Demands)
-    newer_roots: tuple[bytes, ...] = ()
-    """Later versions of the root, in order; believed only as they extend it."""
-    seen: tuple[Seen, ...] | None = None
-    """Releases of this project that this person saw before; None where none are kept."""
-    listing: ListingFiles | None = None
-    """What a publisher signed last, as far as this person knows."""
-    wanted: str | None = None
-    """The version the person asked for by name; then an older one is no rollback."""
-    rebuilt: Mapping[str, bytes] = msgspec.field(default_factory=dict)
-    """Target -> fingerprint of the person's own rebuild."""
+__all__ = ["Decision", "Question", "VerifiedRelease", "decide"]
 
 
 class VerifiedRelease(Value, frozen=True):
@@ -105,42 +76,23 @@ class Decision(Value, frozen=True):
     """The newest root that holds, whatever the verdict."""
 
 
-class _Case(Value, frozen=True):
-    """A question whose root holds and whose bundle could be read."""
-
-    question: Question
-    root: TrustedRoot
-    day: Day
-    evidence: Evidence
-
-    def need(self, role: str) -> int:
-        """Return the threshold of a role: the root's of its day, or the person's if higher."""
-        thresholds, demands = self.day.root.root.thresholds, self.question.demands
-        return max(int(getattr(thresholds, role)), int(getattr(demands, role)))
-
-
 def decide(question: Question) -> Decision:
     """Take the trust decision; raises nothing: whatever is wrong becomes a row."""
     rows = Rows()
-    release, root = None, rows.step(1, lambda: _pinned(question))
+    release = None
     evidence = rows.step(2, lambda: _open(question.bundle))
-    if root is not None:
-        root = _newest_root(question, root, evidence, rows)
-    if root is not None and evidence is not None:
-        trusted, opened = root, evidence
+    newest, holds = _newest_root(question, evidence, rows)
+    if newest is not None and holds and evidence is not None:
+        trusted, opened = newest, evidence
         day = rows.step(
             1, lambda: find_day(trusted, opened, question.now), lambda d: say_root(trusted, d)
         )
         if day is not None:
-            release = _judge(_Case(question, trusted, day, opened), rows)
+            release = _judge(Case(question, trusted, day, opened), rows)
     verdict = Verdict(rows.complete())
     if verdict.word is not Word.VERIFIED:
         release = None
-    return Decision(verdict, release, evidence, root)
-
-
-def _pinned(question: Question) -> TrustedRoot:
-    return walk_roots(open_root(question.root), question.newer_roots)
+    return Decision(verdict, release, evidence, newest)
 
 
 def _open(bundle: bytes | None) -> Evidence:
@@ -153,29 +105,35 @@ def _open(bundle: bytes | None) -> Evidence:
 
 
 def _newest_root(
-    question: Question, root: TrustedRoot, evidence: Evidence | None, rows: Rows
-) -> TrustedRoot | None:
-    """Walk on through the roots in the bundle; expiry is asked of the last one only."""
-    newest = root
-    if evidence is not None:
-        walked = rows.step(1, lambda: walk_roots(root, evidence.roots))
-        if walked is None:
-            return None
-        newest = walked
+    question: Question, evidence: Evidence | None, rows: Rows
+) -> tuple[TrustedRoot | None, bool]:
+    """Return the newest root that follows from the pinned one, and whether step 1 stands.
+
+    It is followed through what the person knows and what the bundle brings; expiry is
+    asked of the last one only.
+    """
+    pinned = rows.step(1, lambda: open_root(question.root))
+    if pinned is None:
+        return None, False
+    newer = (*question.newer_roots, *(evidence.roots if evidence is not None else ()))
+    newest, problem = follow_roots(pinned, newer)
+    if problem is not None:
+        rows.fail(1, problem)
+        return newest, False
     if rows.step(1, lambda: require_unexpired(newest, question.now)) is None:
-        return None
+        return newest, False
     if evidence is None:
         rows.step(1, lambda: newest, say_root)
-    return newest
+    return newest, True
 
 
-def _judge(case: _Case, rows: Rows) -> VerifiedRelease | None:
+def _judge(case: Case, rows: Rows) -> VerifiedRelease | None:
     question, day, evidence = case.question, case.day, case.evidence
     rows.step(2, lambda: verify_bytes(case.root, evidence, question.artifacts), str)
     need = case.need("signers")
     signers = rows.step(
         3,
-        lambda: verify_signers(day.root, evidence, day.at, need),
+        lambda: verify_signers(day.root, evidence, question.now, need, as_made=day.is_past),
         lambda s: say_signers(day.root, need, s),
     )
     rows.step(7, lambda: _standing(case), str)
@@ -190,17 +148,16 @@ def _judge(case: _Case, rows: Rows) -> VerifiedRelease | None:
         return None
     agreed = rows.step(
         5,
-        lambda: _agree(case, layout),
-        lambda a: say_builders(day.root, question.demands, a.build, a.ignored),
+        lambda: find_builders(case, layout),
+        lambda a: say_builders(day.root, question.demands, a.build, a.dissent, a.ignored),
     )
     if agreed is None:
         return None
     rows.step(6, lambda: _fingerprints(case, agreed.build, layout), str)
-    dissenters = tuple(report.builder for report in agreed.build.dissent)
-    return VerifiedRelease(evidence, signers or (), agreed.build.builders, dissenters)
+    return VerifiedRelease(evidence, signers or (), agreed.build.builders, agreed.dissenters)
 
 
-def _standing(case: _Case) -> str:
+def _standing(case: Case) -> str:
     """Step 7: what the owners took back, then what this person saw before."""
     predicate, digest = case.evidence.statement.predicate, case.evidence.statement_digest
     stands = verify_standing(case.root, case.evidence, case.question.now)
@@ -214,7 +171,7 @@ def _standing(case: _Case) -> str:
     return stands if case.question.seen is None else f"{stands}; {history}"
 
 
-def _ask_log(case: _Case, rows: Rows) -> None:
+def _ask_log(case: Case, rows: Rows) -> None:
     """Step 8: in the log, and its witnesses saw it."""
     policy, demands = case.day.root.root.policy.log, case.question.demands
     asked = demands.log or demands.level is Level.PARANOID
@@ -227,12 +184,15 @@ def _ask_log(case: _Case, rows: Rows) -> None:
     predicate, digest = case.evidence.statement.predicate, case.evidence.statement_digest
     entry = log_entry(predicate.project, predicate.version, digest)
     proof = case.evidence.files.get(PROOF_FILE)
-    # The log goes on after the day of a release, and its proof may be renewed.
+    if case.day.is_past:
+        # Nobody renews the proof of a release that is long past: its owners vouch for it.
+        policy = msgspec.structs.replace(policy, max_age_days=None)
+    log = policy
     now = case.question.now
     rows.step(
         8,
         lambda: _witnessed(
-            verify_inclusion(policy, case.day.root.parties, _need_proof(proof), entry, now),
+            verify_inclusion(log, case.day.root.parties, _need_proof(proof), entry, now),
             required=asked,
         ),
         lambda inclusion: inclusion.words,
@@ -266,7 +226,7 @@ def _need_proof(proof: bytes | None) -> bytes:
     return proof
 
 
-def _ask_freshness(case: _Case, rows: Rows) -> None:
+def _ask_freshness(case: Case, rows: Rows) -> None:
     """Step 9: listed by a publisher lately, and nothing newer is."""
     question, policy = case.question, case.root.root.policy
     demands = question.demands
@@ -299,70 +259,14 @@ def _ask_freshness(case: _Case, rows: Rows) -> None:
     rows.step(9, ask, lambda said: said)
 
 
-def _listing(case: _Case) -> VerifiedListing | None:
+def _listing(case: Case) -> VerifiedListing | None:
     files = case.question.listing
     if files is None:
         return None
     return verify_listing(case.root.having("publisher"), files, case.question.now)
 
 
-class _Agreed(Value, frozen=True):
-    build: Agreement
-    ignored: tuple[str, ...]
-
-
-def _agree(case: _Case, layout: TrustedLayout) -> _Agreed:
-    """Step 5: the quorum of each step, its rules, and what was left out."""
-    files, day = case.evidence.files, case.day
-    predicate, policy = case.evidence.statement.predicate, day.root.root.policy
-    binding = ReleaseBinding(project=predicate.project, version=predicate.version)
-    reports = read_reports(files, layout.builders, binding, day.at)
-    agreements: dict[str, Agreement] = {
-        step.name: find_agreement(
-            step.name,
-            reports,
-            max(step.threshold, case.need("builders")),
-            case.need("organisations"),
-        )
-        for step in layout.layout.steps
-    }
-    _refuse_dissent(case, agreements)
-    _require_commands(layout, reports, agreements)
-    verify_steps(layout.layout, agreements)
-    build = agreements["build"]
-    if policy.commit:
-        build = count_committed(
-            build, files, binding, case.need("builders"), case.need("organisations"), day.at
-        )
-    require_diversity(build, policy.diversity)
-    ignored = reports.ignored + build.notes + ignored_provenance(files, reports, day.at)
-    return _Agreed(build, ignored)
-
-
-def _refuse_dissent(case: _Case, agreements: Mapping[str, Agreement]) -> None:
-    dissent = {r.builder.name for agreement in agreements.values() for r in agreement.dissent}
-    if case.question.demands.refuse_dissent and dissent:
-        raise VerificationError(
-            f"dissent: {shorten(', '.join(sorted(dissent)))} got other bytes",
-            hint='find out why, or set dissent = "record" in the policy',
-        )
-
-
-def _require_commands(
-    layout: TrustedLayout, reports: Reports, agreements: Mapping[str, Agreement]
-) -> None:
-    dissent = [report for agreement in agreements.values() for report in agreement.dissent]
-    for report in reports.standing:
-        expected = layout.layout.step(report.link.name).expected_command
-        if report not in dissent and report.link.command != expected:
-            raise VerificationError(
-                f"{report.builder.name} ran another command",
-                expected=" ".join(expected),
-                got=shorten(" ".join(report.link.command)),
-            )
-
-
-def _fingerprints(case: _Case, build: Agreement, layout: TrustedLayout) -> str:
+def _fingerprints(case: Case, build: Agreement, layout: TrustedLayout) -> str:
     """Step 6: what the fingerprints bind, and an own rebuild where there is one."""
     question = case.question
     bound = verify_fingerprints(case.evidence, build, layout.recipe_sha256)

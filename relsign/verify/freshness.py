@@ -66,6 +66,8 @@ class ReleaseInHand(Value, frozen=True):
     version: str
     sequence: int
     statement_sha256: str
+    revoked: bool = False
+    """Whether the owners took it back: publishers list it no more."""
 
 
 class FreshnessDemand(Value, frozen=True):
@@ -214,6 +216,11 @@ def _require_listed(listing: VerifiedListing, release: ReleaseInHand) -> None:
             )
         return
     newest = listing.newest
+    if release.revoked:
+        raise VerificationError(
+            f"version {release.version} was taken back, so the publishers do not list it",
+            hint=f"the newest listed is {newest.version}" if newest else "wait for the next release",
+        )
     if newest is None or release.sequence > newest.sequence:
         raise NotEnoughError(
             "the listing of releases does not know this release yet",

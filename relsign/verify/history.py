@@ -50,17 +50,26 @@ def check_history(
             got=release.version,
             hint="get the bundle of the version you want",
         )
-    binding = _not_revoked(seen, tuple(revoked))
+    everything = tuple(seen)
+    binding = _not_revoked(everything, tuple(revoked))
     for entry in binding:  # (2)
         _refuse_equivocation(entry, release)
     newest = max(binding, key=lambda entry: entry.sequence, default=None)
-    if newest is None:
-        return f"{release.version} is the first release you see of this project"
-    if release.sequence < newest.sequence:  # (3)
+    if newest is not None and release.sequence < newest.sequence:  # (3)
         return _older(newest, release, wanted)
+    return _say_newest(everything, newest, release)
+
+
+def _say_newest(everything: tuple[Seen, ...], newest: Seen | None, release: Presented) -> str:
+    """Say how new a release is; one that was taken back is not passed over in silence."""
+    last = newest.sequence if newest else 0
+    newer_gone = any(entry.sequence > last for entry in everything)
+    standing = " that was not taken back" if newer_gone else ""
+    if newest is None:
+        return f"{release.version} is the first release you see of this project{standing}"
     if release.sequence == newest.sequence:
-        return f"{release.version} is the newest release you have seen"
-    return f"{release.version} is newer than {newest.version}, the newest you had seen"
+        return f"{release.version} is the newest release you have seen{standing}"
+    return f"{release.version} is newer than {newest.version}, the newest you had seen{standing}"
 
 
 def _not_revoked(seen: Iterable[Seen], revoked: tuple[Revocation, ...]) -> tuple[Seen, ...]:

@@ -16,7 +16,7 @@ from relsign.formats.layout import Layout, Step, parse_layout
 from relsign.formats.names import Digest
 from relsign.formats.statement import ReleasePredicate
 from relsign.verify.agreement import Agreement
-from relsign.verify.release import Evidence, require
+from relsign.verify.release import Evidence, require, revoked_labels
 from relsign.verify.root import TrustedRoot
 from relsign.verify.rules import verify_rules
 
@@ -59,7 +59,8 @@ def check_layout(
     """Check layout bytes against a release; raises as `verify_layout` does."""
     envelope = parse_envelope(data, LAYOUT_FILE)
     report = verify_envelope(envelope, root.having("owner"), now)
-    owners = require(report, root.root.thresholds.owners, "owners")  # (1)
+    notes = revoked_labels(root, envelope)
+    owners = require(report, root.root.thresholds.owners, "owners", notes)  # (1)
     if sha256_hex(envelope.payload) != predicate.layout_sha256:  # (2)
         raise VerificationError(
             "not the layout the signers named",

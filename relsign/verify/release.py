@@ -10,7 +10,7 @@ from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
 from relsign.crypto.signatures import SignatureReport, verify_envelope
 from relsign.crypto.threshold import distinct_operators
-from relsign.errors import NotEnoughError, VerificationError
+from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import STATEMENT_FILE, Bundle, parse_bundle
 from relsign.formats.canonical import Value, shorten
 from relsign.formats.envelope import Envelope, parse_envelope
@@ -57,6 +57,9 @@ def open_evidence(data: bytes) -> Evidence:
     """
     bundle = parse_bundle(data)
     files = bundle.contents()
+    for name in files:
+        if name.endswith(".root.json") and not _ROOT_NAME.fullmatch(name):
+            raise InputError("not the name of a version of the root", where=name)
     if STATEMENT_FILE not in files:
         raise NotEnoughError("the bundle holds no release statement", where=STATEMENT_FILE)
     envelope = parse_envelope(files[STATEMENT_FILE], STATEMENT_FILE)
@@ -106,20 +109,26 @@ def verify_bytes(root: TrustedRoot, evidence: Evidence, artifacts: Mapping[str, 
 
 
 def verify_signers(
-    root: TrustedRoot, evidence: Evidence, at: datetime, threshold: int
+    root: TrustedRoot,
+    evidence: Evidence,
+    at: datetime,
+    threshold: int,
+    *,
+    as_made: bool = False,
 ) -> tuple[Party, ...]:
     """Return the signers of the statement, one per operator.
 
-    `at` is when OpenPGP keys must be valid.  Raises NotEnoughError when too few signed,
-    VerificationError when too few did and one of the signatures is false.
+    OpenPGP keys must be valid `at` that time, or with `as_made` when they signed.
+    Raises NotEnoughError when too few signed, VerificationError when too few did and one
+    of the signatures is false.
     """
-    report = verify_envelope(evidence.envelope, root.having("signer"), at)
-    return require(report, threshold, "signers", _revoked_labels(root, evidence))
+    report = verify_envelope(evidence.envelope, root.having("signer"), at, as_made=as_made)
+    return require(report, threshold, "signers", revoked_labels(root, evidence.envelope))
 
 
-def _revoked_labels(root: TrustedRoot, evidence: Evidence) -> tuple[str, ...]:
+def revoked_labels(root: TrustedRoot, envelope: Envelope) -> tuple[str, ...]:
     """Say which signatures bear the label of a key the owners revoked: a hint, no more."""
-    labels = {signature.keyid for signature in evidence.envelope.signatures}
+    labels = {signature.keyid for signature in envelope.signatures}
     return tuple(
         f"the key of {key.name} is revoked: {shorten(key.reason)}"
         + (f"; {key.replacement} took its place" if key.replacement else "")

@@ -19,7 +19,7 @@ from relsign.crypto.keys import Ed25519Public, Party, parties_of
 from relsign.crypto.signatures import verify_ed25519
 from relsign.crypto.threshold import distinct_operators
 from relsign.crypto.tuf import require_derived
-from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.formats.canonical import Value
 from relsign.formats.names import Digest
 from relsign.formats.root import Root, RootFile, parse_root
@@ -96,12 +96,33 @@ def walk_roots(trusted: TrustedRoot, newer: Iterable[bytes]) -> TrustedRoot:
     Versions up to the trusted one are passed over, so that a whole chain may be given.
     Raises as `extend_root` does, and VerificationError for too many.
     """
-    for count, data in enumerate(newer, 1):
-        if count > MAX_ROTATIONS:
-            raise VerificationError("too many versions of the root", expected=f"{MAX_ROTATIONS}")
-        if parse_root(data).signed.version > trusted.root.version:
+    newest, problem = follow_roots(trusted, newer)
+    if problem is not None:
+        raise problem
+    return newest
+
+
+def follow_roots(
+    trusted: TrustedRoot, newer: Iterable[bytes]
+) -> tuple[TrustedRoot, RelsignError | None]:
+    """Return the last version that extends the ones before, and why the next one does not.
+
+    What held is to be kept even where the walk ends badly: a root that takes a release
+    back must not be forgotten because somebody put a false one behind it.
+    """
+    first = trusted.root.version
+    for data in newer:
+        try:
+            if parse_root(data).signed.version <= trusted.root.version:
+                continue
+            if trusted.root.version - first >= MAX_ROTATIONS:
+                raise VerificationError(
+                    "too many versions of the root", expected=f"{MAX_ROTATIONS}"
+                )
             trusted = extend_root(trusted, data)
-    return trusted
+        except RelsignError as error:
+            return trusted, error
+    return trusted, None
 
 
 def require_unexpired(trusted: TrustedRoot, now: datetime) -> TrustedRoot:

@@ -36,11 +36,8 @@ class Rows:
         """Run one check; return its result, or None with the row that says why not."""
         try:
             result = check()
-        except NotEnoughError as error:
-            self._fail(number, Outcome.MISSING, error)
-            return None
-        except (VerificationError, InputError) as error:
-            self._fail(number, Outcome.REFUSED, error)
+        except (NotEnoughError, VerificationError, InputError) as error:
+            self.fail(number, error)
             return None
         if say is not None and number not in self._rows:
             said = say(result)
@@ -51,8 +48,9 @@ class Rows:
             )
         return result
 
-    def _fail(self, number: int, outcome: Outcome, error: RelsignError) -> None:
+    def fail(self, number: int, error: RelsignError) -> None:
         """Record why a step fails; a contradiction is not hidden behind what is missing."""
+        outcome = Outcome.MISSING if isinstance(error, NotEnoughError) else Outcome.REFUSED
         there = self._rows.get(number)
         if there is None or there.outcome is not Outcome.REFUSED:
             hint = error.hint or _HINTS[outcome]
@@ -92,7 +90,11 @@ def say_layout(layout: TrustedLayout) -> str:
 
 
 def say_builders(
-    root: TrustedRoot, demands: Demands, build: Agreement, ignored: tuple[str, ...]
+    root: TrustedRoot,
+    demands: Demands,
+    build: Agreement,
+    dissent: tuple[str, ...],
+    ignored: tuple[str, ...],
 ) -> Row:
     """Return the row of step 5, dissent and ignored evidence behind it."""
     thresholds = root.root.thresholds
@@ -103,7 +105,6 @@ def say_builders(
         f"{len(build.builders)} of {len(root.having('builder'))} built the same bytes "
         f"(need {builders}, {organisations} organisations): {names}"
     )
-    dissent = tuple(f"dissent: {report.builder.name} got other bytes" for report in build.dissent)
     if dissent:
         text += f"; {len(dissent)} dissent"
     return Row(5, STEPS[4], Outcome.PASS, text, evidence=dissent + ignored)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from relsign.cli.show import MAX_LINE
 from relsign.cli.verify_dsse import verify_dsse
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import HostError, InputError, NotEnoughError, RelsignError
+from relsign.errors import HostError, InputError, RelsignError
 from relsign.formats.foreign_statement import SLSA_PROVENANCE
 from tests.crypto.stranger_keys import (
     BUILD_TYPE,
@@ -167,7 +167,7 @@ WRONG: list[tuple[tuple[str, ...], type[RelsignError], str]] = [
     (("whole.json", "--policy", "policy.toml", "--payload-type", ""), InputError, "its parts"),
     (("whole.json", "--policy", "whole.json"), InputError, "not valid TOML"),
     (("whole.json", "--policy", "absent.toml"), InputError, "no such file"),
-    (("absent.json", *KEYS, "--threshold", "1"), NotEnoughError, "no such file"),
+    (("absent.json", *KEYS, "--threshold", "1"), InputError, "no such file"),
     (("whole.json", "--key", "absent", "--threshold", "1"), InputError, "no such file"),
     (("whole.json", "--key", "x.tar.gz", "--threshold", "1"), InputError, "not a public key"),
     (("keys", *KEYS, "--threshold", "1"), InputError, "not a regular file"),

@@ -76,7 +76,7 @@ def test_the_table_never_has_more_than_a_hundred_lines(count: int) -> None:
     lines = sums_table(report, "sums")
     assert len(lines) <= 100
     more = [line for line in lines if line.startswith("  ... and")]
-    rest = f"  ... and {count - 30} more (in full: --format csv or json)"
+    rest = f"  ... and {count - 30} more (in full: --csv or --json)"
     assert more == [rest] * (3 if count > 30 else 0)
     assert len(json.loads(sums_json(report))["findings"]) == count
     assert len(list(csv.reader(io.StringIO(sums_csv(report))))) == 2 * count + 1
