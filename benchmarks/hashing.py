@@ -17,7 +17,7 @@ hash_file(Path(sys.argv[1]))
 HASH_ALL = """
 import os, sys
 from pathlib import Path
-from relsign.system.files import hash_files
+from relsign.system.hashing import hash_files
 walk = os.walk(sys.argv[1])
 hash_files([Path(folder, name) for folder, _, names in walk for name in names])
 """

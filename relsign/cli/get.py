@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from relsign.cli.options import PATH, json_option, show_path
+from relsign.cli.options import EXISTING, PATH, json_option, show_path
 from relsign.cli.own_files import own_policy_option, trust_option
 from relsign.cli.places import own_policy_file
 from relsign.cli.talk import say, talk
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 @click.option("--to", "folder", type=PATH, default=Path(), metavar="DIR",
               help="Where the files go.  [default: current folder]")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Get every file of the release.")
+@click.option("--rebuilt", type=EXISTING, metavar="FOLDER",
+              help="Your own rebuild of it, as `relsign build` left it.")  # fmt: skip
 @trust_option
 @own_policy_option
 @json_option
@@ -33,6 +36,7 @@ def get(
     names: tuple[str, ...],
     source: str | None,
     folder: Path,
+    rebuilt: Path | None,
     trust: Path,
     own_policy: Path | None,
     *,
@@ -56,28 +60,49 @@ def get(
     from relsign.trust.get import Wish, find_pin_name, get_release
     from relsign.trust.own_policy import demands_for, read_own_policy
     from relsign.trust.store import TrustStore
+    from relsign.trust.verification import read_rebuilt
+    from relsign.verify.verdict import Word
 
     store = TrustStore(trust)
-    wanted, equals, version = project.partition("==")
-    if equals and not version:
-        raise InputError("no version stands after ==", got=project, hint=f"relsign get {wanted}")
+    wanted, version = _parse(project)
     name = find_pin_name(store, wanted)
     kept = store.recall(name)
     if kept.note:
         talk(f"note: {kept.note}")
     demands = demands_for(read_own_policy(own_policy, own_policy_file()), kept.pin.project)
-    wish = Wish(name, version or None, names, everything, source, folder, demands)
+    wish = Wish(name, version, names, everything, source, folder, demands, read_rebuilt(rebuilt))
     got = get_release(store, wish, now_utc(), fetching)
+    for note in got.notes:
+        talk(f"note: {note}")
     if as_json:
         click.echo(_json(wanted, got, demands.level.name.lower()))
         return got.decision.verdict.word.exit_code
     title = got.files[0].path.name if len(got.files) == 1 else f"{wanted} {got.version}"
     show_verdict(title, got.decision.verdict, verbose=False)
+    if got.decision.verdict.word is Word.REFUSED:
+        talk(
+            f"hint: nothing is left here; try another mirror: relsign get {project} --from URL|DIR"
+        )
     for file in got.files:
         say(f"  {'here' if file.already else 'saved'}  {show_path(file.path)}")
     if got.bundle is not None:
         talk(f"  its evidence is beside it: {show_path(got.bundle)}")
     return got.decision.verdict.word.exit_code
+
+
+def _parse(project: str) -> tuple[str, str | None]:
+    """Return the name and the version in ``NAME==VERSION``; raise InputError."""
+    wanted, equals, version = project.partition("==")
+    if equals and not version:
+        raise InputError("no version stands after ==", got=project, hint=f"relsign get {wanted}")
+    other = re.fullmatch(r"([^@=]+)[@=]([^@=]+)", project)
+    if other:
+        raise InputError(
+            "a version stands after ==",
+            got=project,
+            hint=f"relsign get {other[1]}=={other[2]}",
+        )
+    return wanted, version or None
 
 
 def _json(project: str, got: Got, level: str) -> str:

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Callable
 
-from relsign.cli.fast import answer_quickly
 from relsign.cli.talk import talk
 from relsign.errors import HostError, RelsignError
 
@@ -43,10 +42,27 @@ INTERNAL = 5
 
 def run() -> None:
     """Run the program and exit; no traceback ever reaches a user."""
-    if None in {sys.stdout, sys.stderr}:
-        # Somebody closed it (`>&-`): with no way to say the word, nothing is decided.
-        sys.exit(HostError.exit_code)
-    sys.exit(execute(sys.argv[1:]))
+    try:
+        if None in {sys.stdout, sys.stderr}:
+            _refuse_closed()
+        code = execute(sys.argv[1:])
+    except KeyboardInterrupt:
+        # Before `guarded` began, or while it spoke.
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _refuse_closed() -> None:
+    """End: somebody closed a stream (`>&-`), so not everything decided could be said."""
+    import contextlib
+
+    for stream, name in ((sys.stderr, "stdout"), (sys.stdout, "stderr")):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.write(f"error: {name} is closed\nhint: send it to a file or to /dev/null\n")
+                stream.flush()
+    _silence()
+    sys.exit(HostError.exit_code)
 
 
 def execute(arguments: list[str]) -> int:
@@ -55,6 +71,9 @@ def execute(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    # Loaded here, where an interrupt shows no traceback.
+    from relsign.cli.fast import answer_quickly
+
     code = answer_quickly(arguments)
     if code is None:
         from relsign.cli.commands import run_command
@@ -64,7 +83,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
-    """Call `command`; return its exit code, or that of the error it raised, once shown."""
+    """Call `command`; return its exit code, or that of the error it raised, once shown.
+
+    The exit code is the error's also where its words cannot be written.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name the terminal's encoding lacks is shown escaped; it must not end a command.
@@ -73,31 +95,52 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
         code = command(arguments)
         sys.stdout.flush()
     except RelsignError as error:
-        show_error(error)
+        _try_to_say(lambda: show_error(error))
         return error.exit_code
     except KeyboardInterrupt:
-        talk("interrupted; run the same command again to go on")
+        _try_to_say(lambda: talk("interrupted; run the same command again to go on"))
         return INTERRUPTED
     except OSError as error:
-        return _machine_failed(error)
+        _machine_failed(error)
+        return HostError.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
-        talk(f"error: internal error: {type(error).__name__}: {error}")
-        talk("hint: this is a bug in relsign; nothing is verified. Please report it")
+        _try_to_say(lambda: _show_bug(error))
         return INTERNAL
     return code
 
 
-def _machine_failed(error: OSError) -> int:
+def _try_to_say(words: Callable[[], None]) -> None:
+    """Say something on stderr if that can be; a full disk behind it decides nothing."""
+    try:
+        words()
+    except OSError:
+        _silence()
+
+
+def _show_bug(error: Exception) -> None:
+    talk(f"error: internal error: {type(error).__name__}: {error}")
+    talk("hint: this is a bug in relsign; nothing is verified. Please report it")
+
+
+def _machine_failed(error: OSError) -> None:
     """Say that the system refused something; a reader that went away is told nothing."""
     if error.errno == errno.EPIPE:
-        # Nothing more can be written; keep the interpreter from trying at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return HostError.exit_code
+        _silence()
+        return
     from relsign.system.files import host_error
 
     name = error.filename if isinstance(error.filename, str | os.PathLike) else ""
-    show_error(host_error(error, name))
-    return HostError.exit_code
+    _try_to_say(lambda: show_error(host_error(error, name)))
+
+
+def _silence() -> None:
+    """Keep the interpreter from writing at its end what could not be written: it would fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_error(error: RelsignError) -> None:

@@ -73,7 +73,7 @@ def publish(
         raise click.UsageError("--root-only and --refresh are two different things")
     now, directory = now_utc(), directory.absolute()
     root, earlier = current_root(workspace, now), earlier_roots(workspace)
-    announcer = _announcer(root, name, keys, descriptor)
+    announcer = _announcer(root, earlier, name, keys, descriptor)
     public = Public(public_key_files(root.parties), announcer)
     with _stoppable():
         if root_only or refresh:
@@ -91,7 +91,11 @@ def publish(
 
 
 def _announcer(
-    root: TrustedRoot, name: str | None, keys: Path, descriptor: int | None
+    root: TrustedRoot,
+    earlier: tuple[bytes, ...],
+    name: str | None,
+    keys: Path,
+    descriptor: int | None,
 ) -> Announcer | None:
     """Return who signs the listing; None where the root names no publisher."""
     from relsign.publish.announce import Announcer
@@ -99,6 +103,7 @@ def _announcer(
     from relsign.sign.keystore import KeyStore
     from relsign.sign.passphrase import read_passphrase
     from relsign.sign.release import party_named
+    from relsign.verify.root import open_root
 
     publishers = ", ".join(party.name for party in root.having("publisher"))
     if name is None:
@@ -112,7 +117,8 @@ def _announcer(
     party = party_named(root, name, "publisher")
     passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
     signer = KeyStore(keys).open_as(party, passphrase)
-    return Announcer(root, Publisher(party, signer.sign))
+    former = open_root(earlier[-1]).having("publisher") if earlier else ()
+    return Announcer(root, Publisher(party, signer.sign), former)
 
 
 def _publish_beside(

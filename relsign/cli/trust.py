@@ -11,26 +11,18 @@ import click
 from relsign.cli.options import json_option
 from relsign.cli.own_files import trust_option
 from relsign.cli.talk import say, talk
+from relsign.cli.trust_lines import describe, pin_details, pin_row
+from relsign.cli.trust_refresh import complain, refresh
 from relsign.errors import InputError, NoRootError, RelsignError
 from relsign.formats.canonical import encode_canonical
-from relsign.formats.roster import Role
 from relsign.system.clock import now_utc
 
 if TYPE_CHECKING:
-    from relsign.formats.root import Root
     from relsign.trust.pinning import Offer
     from relsign.trust.store import Kept, TrustStore
 
 _STDIN = 0
 _NOT_PINNED = 1
-_ROLES: dict[Role, str] = {
-    "owner": "owners",
-    "signer": "signers",
-    "builder": "builders",
-    "publisher": "publishers",
-    "log": "logs",
-    "witness": "witnesses",
-}
 _QUESTION = "Do these words match those the project published over another channel?"
 
 
@@ -48,7 +40,7 @@ def trust() -> None:
 
 
 @trust.command(short_help="Pin a root, comparing its twelve words.")
-@click.argument("source", metavar="FILE|URL")
+@click.argument("source", metavar="FILE|DIR|URL")
 @click.option("--name", metavar="NAME", help="What to call it.  [default: the project's name]")
 @click.option("--words", metavar="WORDS", help="The twelve words you have from another channel.")
 @click.option("--digest", metavar="HEX", help="The root's SHA-256 from another channel.")
@@ -58,7 +50,7 @@ def add(
     source: str, name: str | None, words: str | None, digest: str | None, trust: Path, *,
     no_input: bool,
 ) -> int:  # fmt: skip
-    """Pin the root in FILE, or at the URL of a root.json or of a project's folder.
+    """Pin the root in FILE, or in a project's published folder, on disk or at a URL.
 
     Shows who is in it and its twelve words, and asks whether they are those that the
     project published over another channel: its documentation, a talk, a person. The
@@ -79,6 +71,10 @@ def add(
     if standing is Standing.SAME:
         talk(f"{name}: this root is pinned already, or was accepted since; nothing to do")
         return 0
+    if standing is Standing.GONE:
+        store.put_back(name, offer.trusted)
+        talk(f"{name}: this root is pinned, and its file was gone; it is back")
+        return 0
     _show_offer(store, name, offer)
     if standing is Standing.FOLLOWS:
         store.accept_root(name, offer.trusted.data)
@@ -94,7 +90,8 @@ def add(
     if standing is Standing.LOST:
         talk(f"{name}: {len(pin.seen)} of the releases you had seen are remembered")
     talk(f"pinned {name}, version {_version(offer)}")
-    talk("Next: relsign verify FILE")
+    pin_option = f"--pin {name} " if len(store.find(offer.project)) > 1 else ""
+    talk(f"Next: relsign verify {pin_option}FILE")
     return 0
 
 
@@ -108,9 +105,9 @@ def list_pins(trust: Path, *, as_json: bool) -> int:
     store, rows, code = TrustStore(trust), [], 0
     for name in store.names():
         try:
-            rows.append(_row(_recalled(store, name)))
+            rows.append(pin_row(_recalled(store, name)))
         except RelsignError as error:
-            code = _complain(name, error)
+            code = complain(name, error)
     if as_json:
         say(encode_canonical({"schema": "relsign/trust-list/1", "pins": rows}).decode())
         return code
@@ -130,15 +127,19 @@ def list_pins(trust: Path, *, as_json: bool) -> int:
 @trust.command(short_help="Show who must agree under a pinned root.")
 @click.argument("name")
 @trust_option
-def show(name: str, trust: Path) -> None:
+@json_option
+def show(name: str, trust: Path, *, as_json: bool) -> None:
     """Show who must agree under the root pinned as NAME, and its twelve words."""
     from relsign.crypto.words import digest_words
     from relsign.trust.store import TrustStore
     from relsign.verify.root import open_root
 
     kept = _recalled(TrustStore(trust), name)
+    if as_json:
+        say(encode_canonical(pin_details(kept)).decode())
+        return
     pin, newest = kept.pin, open_root(kept.roots[-1])
-    for line in _describe(newest.root):
+    for line in describe(newest.root):
         say(line)
     say(f"words      {digest_words(newest.digest)}")
     say(f"sha256     {newest.digest}")
@@ -175,22 +176,7 @@ def remove(name: str, trust: Path, *, yes: bool) -> int:
     return 0
 
 
-@trust.command(short_help="Get newer roots and the newest list of releases.")
-@click.argument("name", required=False)
-@trust_option
-def refresh(name: str | None, trust: Path) -> int:
-    """Ask the publications for newer roots and the newest releases; all pins, or NAME."""
-    from relsign.trust.get import refresh as refresh_pin
-    from relsign.trust.store import TrustStore
-
-    store, now, code = TrustStore(trust), now_utc(), 0
-    for one in [name] if name else store.names():
-        try:
-            refreshed = refresh_pin(store, one, now)
-            say(f"{one:<20} root version {refreshed.root_version}")
-        except RelsignError as error:
-            code = _complain(one, error)
-    return code
+trust.add_command(refresh)
 
 
 def _agreed(*, no_input: bool) -> bool:
@@ -211,13 +197,6 @@ def _refuse_asking(option: str) -> None:
     raise InputError("nobody to ask", hint=hints.get(option, f"give {option} if you are sure"))
 
 
-def _complain(name: str, error: RelsignError) -> int:
-    """Say what is wrong with one pin of several, and return the exit code."""
-    talk(f"error: {name}: {error}")
-    talk(f"hint: {error.hint}")
-    return error.exit_code
-
-
 def _recalled(store: TrustStore, name: str) -> Kept:
     kept = store.recall(name)
     if kept.note:
@@ -231,49 +210,16 @@ def _version(offer: Offer) -> int:
 
 def _show_offer(store: TrustStore, name: str, offer: Offer) -> None:
     """Show a root before it is believed, on stderr: it is what the question is about."""
-    from relsign.trust.pinning import resembling
+    from relsign.trust.pinning import pins_root, resembling
 
-    for line in _describe(offer.trusted.root):
+    for line in describe(offer.trusted.root):
         talk(line)
     talk(f"words      {offer.words}")
     talk(f"sha256     {offer.trusted.digest}")
     for pin in resembling(store, name, offer.project):
-        talk(f"careful    {pin.name} is pinned too, for the project {pin.project}: not this root")
-
-
-def _describe(root: Root) -> list[str]:
-    """Return the project, its validity, and who must agree, a line each."""
-    needs = {
-        "owner": root.thresholds.owners,
-        "signer": root.thresholds.signers,
-        "builder": root.thresholds.builders,
-    }
-    lines = [
-        f"project    {root.project}",
-        f"version    {root.version}, expires {root.expires:%Y-%m-%d}",
-    ]
-    for role, many in _ROLES.items():
-        people = [f"{m.name} ({m.organisation})" for m in root.members if role in m.roles]
-        if people:
-            need = f"{needs[role]} of " if role in needs else ""
-            lines.append(f"{many:<10} {need}{len(people)}: {', '.join(people)}")
-    return lines
-
-
-def _row(kept: Kept) -> dict[str, object]:
-    """Return what `trust list` says of a pin."""
-    from relsign.crypto.words import digest_words
-    from relsign.formats.root import parse_root
-
-    newest = parse_root(kept.roots[-1]).signed
-    pin = kept.pin
-    return {
-        "name": pin.name,
-        "project": pin.project,
-        "version": newest.version,
-        "root_sha256": pin.memory.root.sha256,
-        "words": digest_words(pin.memory.root.sha256),
-        "expires": newest.expires,
-        "newest": pin.seen[-1].version if pin.seen else None,
-        "url": pin.url,
-    }
+        if pins_root(store, pin, offer):
+            talk(f"note       {pin.name} is this very root, pinned already")
+        else:
+            talk(
+                f"careful    {pin.name} is pinned too, for the project {pin.project}: not this root"
+            )

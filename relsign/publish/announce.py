@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from relsign.errors import NotEnoughError, VerificationError
+from relsign.crypto.keys import Party
+from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES, bundle_file_name
 from relsign.formats.listing import ListedRelease
 from relsign.formats.root import MAX_ROOT_BYTES, root_file_name
@@ -18,10 +19,11 @@ from relsign.publish.index import (
     NextIndex,
     PresentIndex,
     Publisher,
+    follow,
     next_index,
     read_index,
-    refresh_timestamp,
     release_entry,
+    signed_releases,
     store_index,
 )
 from relsign.publish.release import Candidate
@@ -30,6 +32,8 @@ from relsign.system.files import read_bounded
 from relsign.verify.freshness import ListingFiles
 from relsign.verify.release import open_evidence, revokes
 from relsign.verify.root import TrustedRoot
+
+_CHANGED = "compare the folder with a copy you trust, then publish the newest release again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Announcer:
 
     root: TrustedRoot
     publisher: Publisher
+    former: tuple[Party, ...] = ()
+    """Publishers of the root before: their listing is what a new publisher goes on from."""
 
     def list_releases(
         self, project: Path, versions: tuple[Path, ...], candidate: Candidate | None, now: datetime
@@ -58,7 +64,10 @@ class Announcer:
         listed and does not verify.
         """
         present = read_index(project / METADATA)
-        known = present.releases()
+        try:
+            known = self._known(present, now)
+        except RelsignError:
+            known = ()  # then every version is judged before it is listed
         others = [v for v in versions if candidate is None or v.name != candidate.version]
         listed = {v.name: self._entry(v, known, now) for v in others}
         if candidate is not None:
@@ -69,7 +78,7 @@ class Announcer:
                 candidate.statement_sha256,
                 candidate.bundle,
             )
-        _refuse_second(listed.values())
+        _refuse_second(self.root.root.project, listed.values())
         wanted = NextIndex(
             project=self.root.root.project,
             releases=tuple(entry for entry in listed.values() if not self._is_revoked(entry)),
@@ -78,15 +87,37 @@ class Announcer:
         )
         return _whole(present, next_index(present, wanted, self.publisher, now))
 
-    def refresh(self, project: Path, now: datetime) -> Mapping[str, bytes]:
-        """Return the files that say again what is listed; raise InputError if nothing is."""
-        return refresh_timestamp(
-            read_index(project / METADATA),
-            self.root.having("publisher"),
-            self.publisher,
-            self.root.root.policy.freshness.days,
-            now,
-        )
+    def refresh(
+        self, project: Path, versions: tuple[Path, ...], now: datetime
+    ) -> Mapping[str, bytes]:
+        """Return the files that say again what is listed, which is what is published.
+
+        Raises InputError if nothing is listed, VerificationError for a listing that no
+        publisher signed, or that is not of the `versions` published.
+        """
+        present = read_index(project / METADATA)
+        if present.files is None:
+            raise InputError("no listing is published yet", hint="publish a release first")
+        try:
+            known = self._known(present, now)
+        except RelsignError as error:
+            raise VerificationError(
+                f"the published listing does not hold: {error.what}",
+                where=os.fspath(project / METADATA),
+                hint=_CHANGED,
+            ) from error
+        standing = [self._entry(folder, known, now) for folder in versions]
+        if set(known) != {entry for entry in standing if not self._is_revoked(entry)}:
+            raise VerificationError(
+                "the published listing is not of the versions published",
+                where=os.fspath(project / METADATA),
+                hint=_CHANGED,
+            )
+        return self.list_releases(project, versions, None, now).files
+
+    def _known(self, present: PresentIndex, now: datetime) -> tuple[ListedRelease, ...]:
+        publishers = (*self.root.having("publisher"), *self.former)
+        return signed_releases(present, self.root.root.project, publishers, now)
 
     def _is_revoked(self, entry: ListedRelease) -> bool:
         revoked = self.root.root.policy.revoked
@@ -149,7 +180,7 @@ def put_metadata(
     store_index(folder, files or {})
 
 
-def _refuse_second(entries: Iterable[ListedRelease]) -> None:
+def _refuse_second(project: str, entries: Iterable[ListedRelease]) -> None:
     """Refuse two releases of one number, also where one of them is revoked."""
     numbers: dict[int, ListedRelease] = {}
     for entry in entries:
@@ -159,7 +190,7 @@ def _refuse_second(entries: Iterable[ListedRelease]) -> None:
                 "another release is published under this version or number",
                 expected=f"version {first.version}, number {first.sequence}",
                 got=f"version {entry.version}, number {entry.sequence}",
-                hint="make the next release follow the published one",
+                hint=follow(project, first.version),
             )
 
 

@@ -155,7 +155,7 @@ def next_index(
             got=publisher.party.name,
             hint="sign with the key of a member that has the role publisher",
         )
-    _require_same_statements(present.releases(), wanted.releases)
+    _require_same_statements(wanted.project, present.releases(), wanted.releases)
     expires = now + timedelta(days=wanted.timestamp_days)
     files: dict[str, bytes] = {}
     snapshot = _standing_snapshot(present, wanted, expires, now)
@@ -173,22 +173,24 @@ def next_index(
     return files
 
 
-def refresh_timestamp(
-    present: PresentIndex,
-    publishers: tuple[Party, ...],
-    publisher: Publisher,
-    timestamp_days: int,
-    now: datetime,
-) -> dict[str, bytes]:
-    """Return the files that say again what is published, for it is about to expire.
+def signed_releases(
+    present: PresentIndex, project: str, publishers: tuple[Party, ...], now: datetime
+) -> tuple[ListedRelease, ...]:
+    """Return what one of `publishers` listed for a project; nothing where nobody did.
 
-    Raises InputError where nothing is published yet; otherwise as `next_index`.
+    Whoever can write to the server's disk can put any listing there: only what a
+    publisher signed says anything.  It is asked as of its own time, for an expired one
+    is what is to be made anew.  Raises VerificationError for one that does not hold.
     """
     if present.files is None:
-        raise InputError("no listing is published yet", hint="publish a release first")
-    project = parse_timestamp(present.files.timestamp).signed.stamp.project
-    wanted = NextIndex(project, present.releases(), publishers, timestamp_days)
-    return next_index(present, wanted, publisher, now)
+        return ()
+    at = min(now, parse_timestamp(present.files.timestamp).signed.stamp.signed_at)
+    listing = verify_listing(publishers, present.files, at)
+    if listing.project != project:
+        raise VerificationError(
+            "the listing is another project's", expected=project, got=listing.project
+        )
+    return listing.releases
 
 
 def store_index(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -260,7 +262,7 @@ def _make_snapshot(
 
 
 def _require_same_statements(
-    before: Iterable[ListedRelease], after: Iterable[ListedRelease]
+    project: str, before: Iterable[ListedRelease], after: Iterable[ListedRelease]
 ) -> None:
     """One version and one number never get a second statement."""
     said = {release.version: release for release in before}
@@ -272,8 +274,17 @@ def _require_same_statements(
                     "another release is published under this version or number",
                     expected=f"version {old.version}, number {old.sequence}",
                     got=f"version {release.version}, number {release.sequence}",
-                    hint="make the next release follow the published one",
+                    hint=follow(project, old.version),
                 )
+
+
+def follow(project: str, version: str) -> str:
+    """Return the hint for a release that has the number of published `version`."""
+    bundle = target_path(project, version)
+    return (
+        "make it follow the published one: remove its release.statement, then each signer runs "
+        f"`relsign sign --as NAME --previous SITE/{project}/{bundle}`"
+    )
 
 
 def _identity(release: ListedRelease) -> tuple[str, int, str]:

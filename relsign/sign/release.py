@@ -29,6 +29,7 @@ from relsign.formats.statement import (
 from relsign.sign.links import Sign, seal
 from relsign.sign.materials import require_own_materials
 from relsign.sign.merge import add_signatures
+from relsign.sign.others import require_followed
 from relsign.sign.places import check_release_folder, make_real_folder
 from relsign.sign.preview import require_verifiable
 from relsign.sign.statement import (
@@ -102,7 +103,8 @@ def prepare_request(
     artifacts; (3) a statement that is there already says the same; (4) recipe,
     sources, locks and profile are the ones on this disk; (5) every artifact is, with
     its digest; (6) the verifier would accept it once it is signed.  Raises
-    NotEnoughError or VerificationError, and signs nothing.
+    NotEnoughError or VerificationError, InputError for one that follows none and is not the
+    first; signs nothing.
     """
     release = workspace.release()
     check_release_folder(release)
@@ -122,6 +124,7 @@ def prepare_request(
     )
     if existing is not None:
         require_same(statement, existing.payload)  # (3)
+    require_followed(workspace, root, statement.predicate, now)
     require_own_materials(workspace, profile, layout.recipe_sha256, build.fingerprints)  # (4)
     sizes = {  # (5)
         name: release.find_artifact(name, digest)[1].size

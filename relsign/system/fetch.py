@@ -42,6 +42,7 @@ BROKEN_OFF = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutEr
 """What urllib3 raises where a body ends too early or stalls."""
 
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
+_QUERY = re.compile(r"\?[^#\s]*")
 
 Progress = Callable[[int, int | None], None]
 """Called with bytes done and bytes in all, or None where the server does not say."""
@@ -149,8 +150,16 @@ def network_error(error: urllib3.exceptions.HTTPError, shown: str) -> HostError:
 
 
 def redacted(url: str) -> str:
-    """Return `url` without user name and password, for messages."""
-    return _CREDENTIALS.sub("//", url)
+    """Return `url` without user name, password and values in its query, for messages.
+
+    A token may stand in any of them; the names before ``=`` stay.
+    """
+    return _QUERY.sub(_without_values, _CREDENTIALS.sub("//", url))
+
+
+def _without_values(query: re.Match[str]) -> str:
+    parts = (part.partition("=") for part in query[0][1:].split("&"))
+    return "?" + "&".join(f"{name}=..." if equals else "..." for name, equals, _value in parts)
 
 
 def open_response(

@@ -18,24 +18,21 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from relsign.errors import HostError, InputError, NotEnoughError, RelsignError
+from relsign.errors import HostError, InputError, NotEnoughError
 from relsign.formats.canonical import Value
 from relsign.formats.names import Digest
 
 READ_BYTES = 1 << 20
 """Size of one read while hashing or copying: 1 MiB."""
-LARGE_BYTES = 1 << 17
-"""From this size on two workers hash faster than one: SHA-256 then runs beside Python."""
-WORKERS = 2
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-class HashedFile(Value, frozen=True):
+class HashedFile(Value, frozen=True, gc=False):
     """What a file held when it was read: digest, bytes, permission bits."""
 
     sha256: Digest
@@ -50,27 +47,29 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     Raises NotEnoughError if it is absent, InputError if it is a link, fifo,
     device, socket or folder, HostError if the system refuses.
     """
-    with os.fdopen(_open_regular(path), "rb") as stream:
+    descriptor, _ = _open_regular(os.fspath(path))
+    with os.fdopen(descriptor, "rb") as stream:
         yield stream
 
 
-def _open_regular(path: Path) -> int:
-    """Return the descriptor of a regular file; raises as `open_regular` does."""
+def _open_regular(path: str) -> tuple[int, os.stat_result]:
+    """Return descriptor and status of a regular file; raises as `open_regular` does."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotEnoughError("no such file", where=os.fspath(path)) from error
+        raise NotEnoughError("no such file", where=path) from error
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
             raise InputError(
-                "not a regular file", where=os.fspath(path), got="link, socket or device"
+                "not a regular file", where=path, got="link, socket or device"
             ) from error
         raise host_error(error, path) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise InputError("not a regular file", where=os.fspath(path))
-    return descriptor
+        raise InputError("not a regular file", where=path)
+    return descriptor, status
 
 
 @contextlib.contextmanager
@@ -93,85 +92,45 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 
 def hash_file(path: Path) -> HashedFile:
     """Return digest, size and mode of a regular file; raises as `open_regular` does."""
-    return _hash_path(path, _buffer())
+    return hash_path(os.fspath(path), buffer())
 
 
-def hash_files(paths: Sequence[Path]) -> tuple[HashedFile, ...]:
-    """Return `hash_file` of every path, in their order, the large ones by two workers.
-
-    Raises the error of the first path that has one.
-    """
-    done: list[HashedFile | RelsignError | None] = [None] * len(paths)
-    buffer = _buffer()
-    for number, path in enumerate(paths):
-        done[number] = _small_or_refused(path, buffer)
-    _hash_large(paths, done)
-    return tuple(_result(each) for each in done)
-
-
-def _small_or_refused(path: Path, buffer: memoryview) -> HashedFile | RelsignError | None:
-    """Return what a small file holds or why it cannot be read, None for a large one."""
+def hash_path(path: str, room: memoryview) -> HashedFile:
+    """Return `hash_file` of a path, read by way of `room`: see `buffer`."""
+    descriptor, _ = _open_regular(path)
     try:
-        if os.lstat(path).st_size >= LARGE_BYTES:
-            return None
-        return _hash_path(path, buffer)
-    except RelsignError as error:
-        return error
-    except OSError:
-        # Opening it finds the words.
-        return None
-
-
-def _hash_large(paths: Sequence[Path], done: list[HashedFile | RelsignError | None]) -> None:
-    """Fill in what `done` lacks; the workers take the next path from one iterator."""
-    waiting = [number for number, each in enumerate(done) if each is None]
-    numbers = iter(waiting)
-
-    def work() -> None:
-        buffer = _buffer()
-        for number in numbers:
-            try:
-                done[number] = _hash_path(paths[number], buffer)
-            except RelsignError as error:
-                done[number] = error
-
-    if len(waiting) < WORKERS:
-        work()
-        return
-    from threading import Thread  # noqa: PLC0415 - `relsign verify` of one file needs none
-
-    others = [Thread(target=work) for _ in range(WORKERS - 1)]
-    for other in others:
-        other.start()
-    try:
-        work()
-    finally:
-        # Whoever interrupts waits for the files that are being read, not for all of them.
-        for _ in numbers:
-            pass
-        for other in others:
-            other.join()
-
-
-def _result(each: HashedFile | RelsignError | None) -> HashedFile:
-    if isinstance(each, HashedFile):
-        return each
-    raise each if each is not None else HostError("a worker ended before its file was read")
-
-
-def _buffer() -> memoryview:
-    """Return room for one read: reused, because fresh memory costs more than copying."""
-    return memoryview(bytearray(READ_BYTES))
-
-
-def _hash_path(path: Path, buffer: memoryview) -> HashedFile:
-    descriptor = _open_regular(path)
-    try:
-        return _hash_descriptor(descriptor, None, buffer)
+        return _hash_descriptor(descriptor, None, room)
     except OSError as error:
         raise host_error(error, path) from error
     finally:
         os.close(descriptor)
+
+
+def hash_small(path: str, limit: int) -> HashedFile | None:
+    """Return `hash_file` of a path whose file is below `limit` bytes, None for a larger one.
+
+    In four calls of the system: of a regular file, a read that ends early is the last.
+    """
+    descriptor, status = _open_regular(path)
+    try:
+        if status.st_size >= limit:
+            return None
+        data = os.read(descriptor, status.st_size + 1)
+        if len(data) != status.st_size or not data:
+            # It changes at this moment, or is a kernel's file, whose size is always 0.
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return _hash_descriptor(descriptor, None, buffer())
+    except OSError as error:
+        raise host_error(error, path) from error
+    finally:
+        os.close(descriptor)
+    mode = stat.S_IMODE(status.st_mode)
+    return HashedFile(Digest(hashlib.sha256(data).hexdigest()), len(data), mode)
+
+
+def buffer() -> memoryview:
+    """Return room for one read: reused, because fresh memory costs more than copying."""
+    return memoryview(bytearray(READ_BYTES))
 
 
 def copy_hashed(source: Path, destination: Path) -> HashedFile:
@@ -182,17 +141,17 @@ def copy_hashed(source: Path, destination: Path) -> HashedFile:
     with open_regular(source) as stream, _reading(source):
         executable = os.fstat(stream.fileno()).st_mode & stat.S_IXUSR
         with new_file(destination, 0o755 if executable else 0o644) as target:
-            return _hash_descriptor(stream.fileno(), target, _buffer())
+            return _hash_descriptor(stream.fileno(), target, buffer())
 
 
-def _hash_descriptor(descriptor: int, copy_to: BinaryIO | None, buffer: memoryview) -> HashedFile:
+def _hash_descriptor(descriptor: int, copy_to: BinaryIO | None, room: memoryview) -> HashedFile:
     digest = hashlib.sha256()
     size = 0
-    while count := os.readv(descriptor, [buffer]):
-        digest.update(buffer[:count])
+    while count := os.readv(descriptor, [room]):
+        digest.update(room[:count])
         size += count
         if copy_to is not None:
-            copy_to.write(buffer[:count])
+            copy_to.write(room[:count])
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     return HashedFile(Digest(digest.hexdigest()), size, mode)
 

@@ -6,27 +6,18 @@ Bytes of an earlier run are used as well; if the whole then has another digest t
 the caller hopes for, it is fetched once more from the start.  Nothing here decides
 whether the bytes are the right ones: callers compare the digest that is returned.
 
-    got = fetch_to_part(url, folder / "a.tar.part", expected, limits)
+    with open_part(folder / "a.tar.part") as part:
+        got = fetch_to_part(url, part, expected, limits)
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
-import os
 import re
-import stat
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
+from dataclasses import dataclass
 
 import urllib3
 
-from relsign.errors import HostError, InputError
-from relsign.formats.names import Digest
 from relsign.system.fetch import (
     BROKEN_OFF,
     WHOLE,
@@ -40,7 +31,7 @@ from relsign.system.fetch import (
     redacted,
     silent,
 )
-from relsign.system.files import READ_BYTES, host_error
+from relsign.system.part import Part
 
 PARTIAL = 206
 NOT_SATISFIABLE = 416
@@ -52,7 +43,7 @@ _LENGTH = re.compile(r"bytes \*/([0-9]{1,18})")
 
 def fetch_to_part(
     url: str,
-    part: Path,
+    part: Part,
     sha256: str,
     limits: FetchLimits | None = None,
     progress: Progress = silent,
@@ -60,66 +51,19 @@ def fetch_to_part(
     """Fill `part` with the body at `url` and return its digest and size.
 
     `sha256` is the digest the caller hopes for.  Raises what
-    `relsign.system.fetch.download` raises, and then `part` keeps what came; InputError
-    where `part` is no regular file, HostError where another process is filling it.
+    `relsign.system.fetch.download` raises, and then `part` keeps what came.
     """
     bounds = limits or FetchLimits()
-    with _held(part) as stream:
-        file = _Part(part, stream)
-        file.take_over(bounds.max_bytes)
-        if file.sha256 == sha256:
-            return file.finished()
-        transfer = _Transfer(url, file, bounds, progress)
+    part.take_over(bounds.max_bytes)
+    if part.sha256 != sha256:
+        transfer = _Transfer(url, part, bounds, progress)
         transfer.run()
-        if transfer.guessed and file.sha256 != sha256:
+        if transfer.guessed and part.sha256 != sha256:
             # What an earlier run left was of another file, or the server changed it.
-            file.restart()
+            part.restart()
             transfer.run()
-        return file.finished()
-
-
-@dataclass
-class _Part:
-    """An open `.part` file, hashed as it grows."""
-
-    path: Path
-    stream: BinaryIO
-    size: int = 0
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    @property
-    def sha256(self) -> Digest:
-        return Digest(self.digest.hexdigest())
-
-    def take_over(self, max_bytes: int) -> None:
-        """Count and hash what is there; more than is allowed is thrown away."""
-        while self.size <= max_bytes and (chunk := self.stream.read(READ_BYTES)):
-            self.digest.update(chunk)
-            self.size += len(chunk)
-        if self.size > max_bytes:
-            self.restart()
-
-    def restart(self) -> None:
-        """Throw away what is there."""
-        self.stream.seek(0)
-        self.stream.truncate()
-        self.size, self.digest = 0, hashlib.sha256()
-
-    def append(self, chunk: bytes) -> None:
-        try:
-            self.stream.write(chunk)
-        except OSError as error:
-            raise host_error(error, self.path) from error
-        self.digest.update(chunk)
-        self.size += len(chunk)
-
-    def finished(self) -> Downloaded:
-        try:
-            self.stream.flush()
-            os.fsync(self.stream.fileno())
-        except OSError as error:
-            raise host_error(error, self.path) from error
-        return Downloaded(self.sha256, self.size)
+    part.finish()
+    return Downloaded(part.sha256, part.size)
 
 
 @dataclass
@@ -127,7 +71,7 @@ class _Transfer:
     """One file's way here, over as many requests as it takes."""
 
     url: str
-    file: _Part
+    file: Part
     limits: FetchLimits
     progress: Progress
     validator: str = ""
@@ -203,28 +147,3 @@ class _Transfer:
 def _strong(etag: str) -> str:
     """Return an entity tag that promises equal bytes, or nothing."""
     return etag if re.fullmatch(r'"[!#-~]{1,200}"', etag) else ""
-
-
-@contextlib.contextmanager
-def _held(part: Path) -> Iterator[BinaryIO]:
-    """Open `part` for this process alone, made if it is missing; a link is not followed."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        descriptor = os.open(part, flags, 0o644)
-    except OSError as error:
-        if part.is_symlink() or part.is_dir():
-            raise InputError("not a regular file", where=os.fspath(part)) from error
-        raise host_error(error, part) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise InputError("not a regular file", where=os.fspath(part))
-    with os.fdopen(descriptor, "r+b") as stream:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise HostError(
-                "another process is downloading this file",
-                where=os.fspath(part),
-                hint="wait for it to finish and run the same command again",
-            ) from error
-        yield stream

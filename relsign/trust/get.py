@@ -16,8 +16,8 @@ parts, and the same command goes on.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,27 +31,41 @@ from relsign.errors import (
 from relsign.formats.bundle import MAX_BUNDLE_BYTES, bundle_file_name
 from relsign.formats.canonical import shorten
 from relsign.formats.fingerprint import parse_fingerprint
-from relsign.formats.listing import ListedRelease, listed_project, listed_releases, parse_targets
+from relsign.formats.listing import ListedRelease
 from relsign.formats.memory import Seen
-from relsign.system.fetch import FetchLimits, Progress, TooLargeError, silent
+from relsign.formats.root import parse_root
+from relsign.system.fetch import (
+    FetchLimits,
+    Progress,
+    ServerRefusedError,
+    TooLargeError,
+    redacted,
+    silent,
+)
 from relsign.system.files import (
-    copy_hashed,
     hash_file,
-    host_error,
     make_folder,
     read_bounded,
     sync_folder,
     write_whole,
 )
+from relsign.system.part import Part, open_part
 from relsign.system.resume import fetch_to_part
 from relsign.trust.refresh import Refreshed, refresh
 from relsign.trust.repository import Place
 from relsign.trust.store import Kept, TrustStore
-from relsign.trust.tuf_fetcher import is_address
+from relsign.trust.taken_back import (
+    TakenBack,
+    find_taken_back,
+    notes_on,
+    refuse_last,
+    refuse_version,
+)
+from relsign.trust.tuf_fetcher import ABSENT, is_address
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands
 from relsign.verify.release import Evidence, open_evidence
-from relsign.verify.verdict import Word
+from relsign.verify.verdict import STEPS, Outcome, Row, Verdict, Word
 
 __all__ = ["Got", "GotFile", "Wish", "find_pin_name", "get_release", "judge", "refresh"]
 
@@ -76,6 +90,8 @@ class Wish:
     """An address or a folder in place of the pin's."""
     folder: Path = field(default_factory=Path)
     demands: Demands = field(default_factory=Demands)
+    rebuilt: Mapping[str, bytes] = field(default_factory=dict)
+    """Target -> fingerprint of the person's own rebuild."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,8 @@ class Got:
     decision: Decision
     files: tuple[GotFile, ...] = ()
     bundle: Path | None = None
+    notes: tuple[str, ...] = ()
+    """A line for each thing the person should know beside the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,11 @@ class _Release:
     listed: ListedRelease
     bundle: bytes
     evidence: Evidence
+    notes: tuple[str, ...]
+
+
+class _SentMoreError(VerificationError):
+    """A server sends more bytes than the builders stated."""
 
 
 def get_release(
@@ -115,11 +138,13 @@ def get_release(
     """Get a release's files, or the reasons against it; the steps stand above.
 
     Raises NoRootError where nothing is pinned, InputError for names that are not in the
-    release or are taken by another file, NotEnoughError where no such release is listed,
-    VerificationError where the bundle is not the listed one, HostError for network and
+    release or are taken by another file, NotEnoughError where no such release is listed
+    or the mirror lacks a file, VerificationError where the release was taken back or the
+    bundle is not the listed one, HostError for network and
     disk, and then parts stay for the next call.
     """
     name = find_pin_name(store, wish.name)
+    _refuse_file(wish.folder)
     refreshed = refresh(store, name, now, wish.source)
     kept = store.recall(name)
     release = _find_release(refreshed, kept, wish)
@@ -127,10 +152,12 @@ def get_release(
     _refuse_taken(wish.folder, chosen, release)
     first = judge(kept, release, chosen, wish, now)
     if first.verdict.word is not Word.VERIFIED:
-        return Got(release.listed.version, first)
+        return Got(release.listed.version, first, notes=release.notes)
     make_folder(wish.folder)
-    work = _Downloads(refreshed.place, release, wish.folder, show)
-    return _complete(store, kept, work, wish, chosen, now)
+    # Every part stays locked from its first byte until its file has the name.
+    with ExitStack() as held:
+        work = _Downloads(refreshed.place, release, wish.folder, show, held)
+        return _complete(store, kept, work, wish, chosen, now)
 
 
 def judge(
@@ -148,6 +175,7 @@ def judge(
             seen=kept.seen,
             listing=release.refreshed.listing,
             wanted=wish.version,
+            rebuilt=wish.rebuilt,
         )
     )
 
@@ -183,12 +211,11 @@ def _find_release(refreshed: Refreshed, kept: Kept, wish: Wish) -> _Release:
             where=kept.pin.project,
             hint="download the file and its bundle yourself, then run relsign verify FILE",
         )
-    targets = parse_targets(refreshed.listing.targets).signed
-    if listed_project(targets) not in {None, kept.pin.project}:
-        raise VerificationError(
-            "the listing names bundles of another project", where=kept.pin.project
-        )
-    listed = _listed(listed_releases(targets), wish.version)
+    taken = find_taken_back(parse_root(kept.roots[-1]).signed.policy.revoked, kept.seen)
+    listed = _listed(refreshed.releases, taken, wish.version)
+    notes = refreshed.notes
+    if wish.version is None:
+        notes += notes_on(taken, refreshed.releases, listed)
     bundle = refreshed.client.read_target(listed.bundle_path)
     evidence = open_evidence(bundle)
     predicate = evidence.statement.predicate
@@ -201,20 +228,24 @@ def _find_release(refreshed: Refreshed, kept: Kept, wish: Wish) -> _Release:
             got=f"version {predicate.version}, {evidence.statement_digest}",
             hint="do not use it; tell the publishers",
         )
-    return _Release(refreshed, listed, bundle, evidence)
+    return _Release(refreshed, listed, bundle, evidence, notes)
 
 
-def _listed(releases: tuple[ListedRelease, ...], version: str | None) -> ListedRelease:
-    if not releases:
-        raise NotEnoughError("no release is published yet", hint="come back later")
-    if version is None:
-        return releases[-1]
-    for release in releases:
-        if release.version == version:
+def _listed(
+    releases: tuple[ListedRelease, ...], taken: tuple[TakenBack, ...], version: str | None
+) -> ListedRelease:
+    """Return the release that is meant; say so where the owners took it back."""
+    for release in reversed(releases):
+        if version in {None, release.version}:
             return release
+    if version is not None:
+        refuse_version(taken, version)
+    if not releases:
+        refuse_last(taken)
+        raise NotEnoughError("no release is published yet", hint="come back later")
     known = ", ".join(release.version for release in releases[-5:])
     raise NotEnoughError(
-        "no such version is published", got=shorten(version), hint=f"the newest are {known}"
+        "no such version is published", got=shorten(version or ""), hint=f"the newest are {known}"
     )
 
 
@@ -240,25 +271,45 @@ def _choose(evidence: Evidence, wish: Wish) -> dict[str, str]:
     return {name: stated[name] for name in names}
 
 
+def _refuse_file(folder: Path) -> None:
+    """Refuse what cannot be a folder, before anything is downloaded."""
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place):
+            if not place.is_dir():
+                raise InputError(
+                    "not a folder", where=os.fspath(place), hint="name a folder with --to"
+                )
+            return
+
+
 def _refuse_taken(folder: Path, chosen: dict[str, str], release: _Release) -> None:
     """Refuse to replace another file; a bundle of the same release may be renewed."""
     path = _bundle_path(folder, release)
     if os.path.lexists(path):
-        there = open_evidence(read_bounded(path, MAX_BUNDLE_BYTES))
-        if there.statement_digest != release.evidence.statement_digest:
-            raise InputError(
-                "the bundle of another release is here under the same name",
-                where=os.fspath(path),
-                hint="move it away, or choose another folder with --to",
-            )
+        try:
+            there = open_evidence(read_bounded(path, MAX_BUNDLE_BYTES)).statement_digest
+        except (InputError, NotEnoughError, VerificationError) as error:
+            raise _taken(path, "another file of that name is here") from error
+        if there != release.evidence.statement_digest:
+            raise _taken(path, "the bundle of another release is here under the same name")
     for name, digest in chosen.items():
         path = folder / name
-        if os.path.lexists(path) and hash_file(path).sha256 != digest:
-            raise InputError(
-                "another file of that name is here",
-                where=os.fspath(path),
-                hint="move it away, or choose another folder with --to",
-            )
+        if os.path.lexists(path) and _digest_of(path) != digest:
+            raise _taken(path, "another file of that name is here")
+
+
+def _digest_of(path: Path) -> str | None:
+    """Return a file's SHA-256, or None for what is no regular file."""
+    try:
+        return hash_file(path).sha256
+    except InputError:
+        return None
+
+
+def _taken(path: Path, what: str) -> InputError:
+    return InputError(
+        what, where=os.fspath(path), hint="move it away, or choose another folder with --to"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,38 +320,57 @@ class _Downloads:
     release: _Release
     folder: Path
     show: Show
+    held: ExitStack
+    parts: dict[str, Part] = field(default_factory=dict)
+    """The parts of this call, open and locked; other calls' are not touched."""
 
     def fetch(self, name: str, sha256: str) -> GotFile:
         """Bring one file here, under its part's name; a file that is there stays."""
-        final, part = self.folder / name, self.part(name)
+        final = self.folder / name
         if final.exists():
-            there = hash_file(final)
-            return GotFile(final, there.sha256, there.size, already=True)
+            return _already(final)
+        part = self.held.enter_context(open_part(self.folder / f"{name}{PART}"))
+        if final.exists():
+            # Another call was filling the part, and gave it its name before we looked.
+            return _already(final)
+        self.parts[name] = part
         source = f"{self.place.targets}{self.release.listed.version}/{name}"
-        if not is_address(source):
-            part.unlink(missing_ok=True)
-            copied = copy_hashed(Path(source), part)
-            return GotFile(final, copied.sha256, copied.size, already=False)
+        if is_address(source):
+            self._download(source, part, name, sha256)
+        else:
+            try:
+                part.copy_from(Path(source))
+            except NotEnoughError as error:
+                raise _lacks(source) from error
+        return GotFile(final, part.sha256, part.size, already=False)
+
+    def put(self) -> None:
+        """(6) Give the files their names; raises as `Part.put`."""
+        for name, part in self.parts.items():
+            part.put(self.folder / name)
+
+    def discard(self) -> None:
+        """Remove this call's parts."""
+        for part in self.parts.values():
+            part.discard()
+
+    def _download(self, url: str, part: Part, name: str, sha256: str) -> None:
         size = self._size(name, sha256)
         limits = LIMITS if size is None else FetchLimits(max_bytes=size, slowest=LIMITS.slowest)
         with self.show(name) as progress:
             try:
-                got = fetch_to_part(source, part, sha256, limits, progress)
+                fetch_to_part(url, part, sha256, limits, progress)
             except TooLargeError as error:
-                raise VerificationError(
+                raise _SentMoreError(
                     "the server sends more than was released",
                     where=name,
-                    expected=f"{size} bytes",
+                    expected="a smaller file" if size is None else f"{size} bytes",
                     hint="do not use it; try another mirror with --from",
                 ) from error
-        return GotFile(final, got.sha256, got.size, already=False)
-
-    def part(self, name: str) -> Path:
-        return self.folder / f"{name}{PART}"
-
-    def remove_parts(self, names: dict[str, str]) -> None:
-        for name in names:
-            self.part(name).unlink(missing_ok=True)
+            except ServerRefusedError as error:
+                if error.status in ABSENT:
+                    raise _lacks(url) from error
+                raise
 
     def _size(self, name: str, sha256: str) -> int | None:
         """Return the size that the builders stated, where a fingerprint names the file."""
@@ -310,6 +380,14 @@ class _Downloads:
                     if (artifact.name, artifact.sha256) == (name, sha256):
                         return artifact.size
         return None
+
+
+def _lacks(source: str) -> NotEnoughError:
+    return NotEnoughError(
+        "the release is listed, but the file is not there",
+        where=redacted(source),
+        hint="try another mirror: --from URL|DIR",
+    )
 
 
 def _complete(
@@ -327,20 +405,29 @@ def _complete(
         hashed = {name: file.sha256 for name, file in came.items()}
         decision = judge(kept, release, hashed, wish, now)
         if decision.verdict.word is not Word.VERIFIED:
-            work.remove_parts(chosen)
-            return Got(release.listed.version, decision)
+            work.discard()
+            return Got(release.listed.version, decision, notes=release.notes)
         store.remember(kept.pin.name, _seen(release, now), known=kept.seen)
+    except _SentMoreError as error:
+        work.discard()
+        decision = _refused(judge(kept, release, chosen, wish, now), error)
+        return Got(release.listed.version, decision, notes=release.notes)
     except VerificationError:
-        work.remove_parts(chosen)
+        work.discard()
         raise
-    for name, file in came.items():
-        if not file.already:
-            _put(work.part(name), file.path)
+    work.put()
     # The evidence stays beside the files, so that they can be verified again offline.
     bundle = _bundle_path(work.folder, release)
     write_whole(bundle, release.bundle)
     sync_folder(work.folder)
-    return Got(release.listed.version, decision, tuple(came.values()), bundle)
+    return Got(release.listed.version, decision, tuple(came.values()), bundle, release.notes)
+
+
+def _refused(decision: Decision, error: VerificationError) -> Decision:
+    """Return the decision on the evidence, refused for the bytes that came."""
+    bad = Row(2, STEPS[1], Outcome.REFUSED, str(error), error.hint)
+    rows = (bad if row.number == bad.number else row for row in decision.verdict.rows)
+    return Decision(Verdict(tuple(rows)), None, decision.evidence, decision.root)
 
 
 def _seen(release: _Release, now: datetime) -> Seen:
@@ -358,20 +445,6 @@ def _bundle_path(folder: Path, release: _Release) -> Path:
     return folder / bundle_file_name(predicate.project, predicate.version)
 
 
-def _put(part: Path, final: Path) -> None:
-    """Give a part its name; a file that has got the name meanwhile is not replaced."""
-    try:
-        os.link(part, final, follow_symlinks=False)
-    except FileExistsError as error:
-        raise InputError(
-            "another file of that name has come here meanwhile",
-            where=os.fspath(final),
-            hint="move it away and run the same command again",
-        ) from error
-    except OSError as error:
-        # Some file systems have no second names; there the step is not quite atomic.
-        if os.path.lexists(final):
-            raise host_error(error, final) from error
-        part.rename(final)
-        return
-    part.unlink()
+def _already(path: Path) -> GotFile:
+    there = hash_file(path)
+    return GotFile(path, there.sha256, there.size, already=True)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hmac
 import io
+import os
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -19,7 +21,13 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from relsign.crypto.words import digest_words, parse_words
-from relsign.errors import HostError, InputError, NotEnoughError, VerificationError
+from relsign.errors import (
+    HostError,
+    InputError,
+    NotEnoughError,
+    RelsignError,
+    VerificationError,
+)
 from relsign.formats.canonical import decode_value
 from relsign.formats.pin import Pin, Url
 from relsign.formats.root import MAX_ROOT_BYTES
@@ -29,6 +37,7 @@ from relsign.trust.store import TrustStore
 from relsign.verify.root import TrustedRoot, extend_root, open_root, verify_root, walk_roots
 
 _OTHER_CHANNEL = "do not pin it: ask the project over another channel which root is theirs"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOOK_ALIKE = str.maketrans("01i_.", "oll--")
 
 
@@ -57,11 +66,12 @@ class Standing(Enum):
     NEW = "nothing is pinned"
     LOST = "the pin is lost or damaged"
     SAME = "pinned, or accepted since"
+    GONE = "the pinned one, whose file is gone"
     FOLLOWS = "the next version of the pinned one"
 
 
 def read_offer(source: str, now: datetime) -> Offer:
-    """Return the root in a file, or at the URL of a root.json or of a project's folder.
+    """Return the root in a file, or of a project's folder; both may be on the web.
 
     Raises InputError for a source that cannot be one, HostError if the network fails,
     and what `verify_root` raises at `now` (aware UTC).
@@ -69,11 +79,16 @@ def read_offer(source: str, now: datetime) -> Offer:
     if source.lower().startswith(("http://", "https://")):
         address, folder = root_address(source)
         return Offer(verify_root(_fetched(address), now), folder)
+    path = Path(source)
+    if source and path.is_dir():
+        path /= "root.json"
     try:
-        data = read_bounded(Path(source), MAX_ROOT_BYTES)
+        data = read_bounded(path, MAX_ROOT_BYTES)
     except NotEnoughError as error:
         raise InputError(
-            "no such file", where=source, hint="name a root.json, or the URL of one"
+            "no such file",
+            where=os.fspath(path) if source else "",
+            hint="name a root.json, the folder that holds it, or the URL of either",
         ) from error
     return Offer(verify_root(data, now), None)
 
@@ -106,29 +121,43 @@ def root_address(url: str) -> tuple[str, str]:
 def compare(offer: Offer, words: str | None, digest: str | None) -> bool:
     """Compare a root with the words or digest a person has of it; say if any were given.
 
-    `digest` is 64 hexadecimal digits.  Raises VerificationError unless what is given
-    is of this root.
+    `digest` is 64 hexadecimal digits.  Raises InputError for what is no digest or no
+    twelve words at all, VerificationError unless what is given is of this root.
     """
     if words is not None:
         _compare_words(offer, words)
     if digest is not None:
-        given = digest.strip().lower()
-        if not hmac.compare_digest(given.encode(), offer.trusted.digest.encode()):
-            raise VerificationError(
-                "not the digest of this root",
-                where="--digest",
-                expected=offer.trusted.digest,
-                got=ascii(given[:64])[1:-1],
-                hint=_OTHER_CHANNEL,
-            )
+        _compare_digest(offer, digest.strip().lower())
     return words is not None or digest is not None
+
+
+def _compare_digest(offer: Offer, given: str) -> None:
+    if not _DIGEST.fullmatch(given):
+        raise InputError(
+            "not a digest",
+            where="--digest",
+            expected="64 hexadecimal digits",
+            got=ascii(given[:64])[1:-1],
+            hint="copy all of it; `relsign root words` prints it on the project's side",
+        )
+    if not hmac.compare_digest(given.encode(), offer.trusted.digest.encode()):
+        raise VerificationError(
+            "not the digest of this root",
+            where="--digest",
+            expected=given,
+            got=offer.trusted.digest,
+            hint=_OTHER_CHANNEL,
+        )
 
 
 def _compare_words(offer: Offer, words: str) -> None:
     try:
         given = parse_words(words)
     except InputError as error:
-        raise VerificationError(
+        # A count or a word that cannot be is told with what was got.  Twelve words of the
+        # list that do not fit together are another root's as far as anybody can say.
+        kind = InputError if error.got else VerificationError
+        raise kind(
             f"not the words of any root: {error.what}",
             where="--words",
             expected=error.expected,
@@ -139,8 +168,8 @@ def _compare_words(offer: Offer, words: str) -> None:
         raise VerificationError(
             "not the words of this root",
             where="--words",
-            expected=offer.words,
-            got=digest_words(given + "0" * len(given)),
+            expected=digest_words(given + "0" * len(given)),
+            got=offer.words,
             hint=_OTHER_CHANNEL,
         )
 
@@ -159,6 +188,8 @@ def standing_of(store: TrustStore, name: str, offer: Offer) -> Standing:
         pin = None
     if pin is None:
         return Standing.LOST
+    if offer.trusted.digest == pin.root_sha256 and not store.holds_pinned_root(name):
+        return Standing.GONE
     roots = store.standing_roots(name)
     opened = [open_root(data).digest for data in roots]
     if offer.trusted.digest in opened:
@@ -189,6 +220,17 @@ def resembling(store: TrustStore, name: str, project: str) -> tuple[Pin, ...]:
         if pin is not None and other != name and _shape(pin.project) == _shape(project):
             found.append(pin)
     return tuple(found)
+
+
+def pins_root(store: TrustStore, pin: Pin, offer: Offer) -> bool:
+    """Say whether a pin holds this very root, as pinned or as accepted since."""
+    if offer.trusted.digest in {pin.root_sha256, pin.memory.root.sha256}:
+        return True
+    try:
+        roots = store.standing_roots(pin.name)
+    except RelsignError:
+        return False
+    return offer.trusted.digest in {open_root(data).digest for data in roots}
 
 
 def _shape(name: str) -> str:

@@ -55,8 +55,8 @@ def refresh(store: TrustStore, name: str, now: datetime, source: str | None = No
 
     `source` is an address or a folder in place of the pin's.  Raises NoRootError where
     nothing is pinned, InputError where no address is known, VerificationError for what
-    does not verify, goes back or is another project's, NotEnoughError for expired metadata, HostError for the
-    network.
+    does not verify, goes back or is another project's, NotEnoughError for expired
+    metadata, HostError for the network.
     """
     roots = store.standing_roots(name)
     pin = store.find_pin(name)

@@ -66,7 +66,9 @@ def project_place(source: str) -> Place:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", source):
         raise InputError("not an http or https address", got=shorten(redacted(source)))
     if not source:
-        raise InputError("no address and no folder is named", hint="relsign get NAME --from URL|DIR")
+        raise InputError(
+            "no address and no folder is named", hint="relsign get NAME --from URL|DIR"
+        )
     try:
         # Without `..`, which no path below the folder may have.
         folder = Path(os.path.abspath(source))  # noqa: PTH100 - absolute() would leave `..` in

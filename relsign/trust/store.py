@@ -116,12 +116,15 @@ class TrustStore(Value, frozen=True):
                     note = f"{name}: {joined.trouble}; restored from the other copy"
         pin = joined.pin
         roots = folder.whole_roots(pin)
+        if not roots:
+            raise _lost_root(folder, pin)
         if pin.version + len(roots) <= pin.memory.root.version:
+            source = "" if pin.url else " --from URL|DIR"
             raise InputError(
                 f"version {pin.version + len(roots)} of the root is missing or damaged",
                 where=os.fspath(folder.home / "roots"),
                 expected=f"version {pin.memory.root.version}, which was accepted before",
-                hint=f"get it again: relsign trust refresh {name}",
+                hint=f"get it again: relsign trust refresh {name}{source}",
             )
         return Kept(pin, roots, note)
 
@@ -134,12 +137,26 @@ class TrustStore(Value, frozen=True):
         pin = self._read(name).pin
         roots = self._folder(name).whole_roots(pin)
         if not roots:
-            raise InputError(
-                "the pinned root is missing or damaged",
-                where=os.fspath(self._folder(name).root_file(pin.version)),
-                hint=f"put the same root.json back, or relsign trust remove {name} and pin again",
-            )
+            raise _lost_root(self._folder(name), pin)
         return roots
+
+    def holds_pinned_root(self, name: str) -> bool:
+        """Say whether the file of the root that was pinned is whole; raises as `recall`."""
+        return bool(self._folder(name).whole_roots(self._read(name).pin))
+
+    def put_back(self, name: str, trusted: TrustedRoot) -> None:
+        """Put the pinned root's file back; raise VerificationError for any other root."""
+        with alone(self.folder):
+            pin = self._read(name).pin
+            if (trusted.root.version, trusted.digest) != (pin.version, pin.root_sha256):
+                raise VerificationError(
+                    "not the root that is pinned",
+                    where=name,
+                    expected=pin.root_sha256,
+                    got=trusted.digest,
+                    hint=f"name version {pin.version} of the project's root.json",
+                )
+            self._folder(name).put_root(pin.version, trusted.data)
 
     def create(self, name: str, trusted: TrustedRoot, url: str | None, now: datetime) -> Pin:
         """Pin a root whose words a person has compared; `now` is aware UTC.
@@ -290,6 +307,16 @@ def _require_same(here: bytes, signed: bytes) -> None:
             got=sha256_hex(signed),
             hint=_EVIDENCE,
         )
+
+
+def _lost_root(folder: PinFolder, pin: Pin) -> InputError:
+    return InputError(
+        "the pinned root is missing or damaged",
+        where=os.fspath(folder.root_file(pin.version)),
+        expected=f"version {pin.version} of root.json, {pin.root_sha256}",
+        hint=f"put it back: relsign trust add FILE|URL --name {pin.name}, where FILE|URL is that "
+        "version of root.json",
+    )
 
 
 def _no_pin(name: str) -> NoRootError:

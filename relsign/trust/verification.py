@@ -21,7 +21,8 @@ from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES
 from relsign.formats.memory import Seen
 from relsign.formats.own_policy import OwnPolicy
 from relsign.formats.root import parse_root
-from relsign.system.files import hash_files, host_error, read_bounded
+from relsign.system.files import host_error, read_bounded
+from relsign.system.hashing import hash_files
 from relsign.trust.listing import read_listing
 from relsign.trust.outside import find_bundle, read_root
 from relsign.trust.own_policy import demands_for
@@ -90,7 +91,7 @@ def verify_request(request: Request) -> Outcome:
         seen=None if kept is None else kept.seen,
         listing=None if name is None else read_listing(request.store.metadata_folder(name)),
         wanted=request.wanted,
-        rebuilt=_read_rebuilt(request.rebuilt),
+        rebuilt=read_rebuilt(request.rebuilt),
     )
     decision = decide(question)
     if name is not None and kept is not None:
@@ -194,7 +195,7 @@ def _hash_all(files: tuple[Path, ...]) -> dict[str, str]:
     return {path.name: file.sha256 for path, file in hashed}
 
 
-def _read_rebuilt(folder: Path | None) -> dict[str, bytes]:
+def read_rebuilt(folder: Path | None) -> dict[str, bytes]:
     """Return target -> fingerprint of an own rebuild; raise InputError if it holds none."""
     if folder is None:
         return {}

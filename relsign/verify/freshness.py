@@ -217,9 +217,10 @@ def _require_listed(listing: VerifiedListing, release: ReleaseInHand) -> None:
         return
     newest = listing.newest
     if release.revoked:
+        hint = f"the newest listed is {newest.version}" if newest else "wait for the next release"
         raise VerificationError(
             f"version {release.version} was taken back, so the publishers do not list it",
-            hint=f"the newest listed is {newest.version}" if newest else "wait for the next release",
+            hint=hint,
         )
     if newest is None or release.sequence > newest.sequence:
         raise NotEnoughError(

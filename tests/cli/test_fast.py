@@ -248,6 +248,6 @@ def test_help_loads_no_command() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1].split() == [
-        "relsign", "relsign.cli", "relsign.cli.talk", "relsign.cli.fast", "relsign.errors",
-        "relsign.cli.main", "relsign.cli.commands", "False",
+        "relsign", "relsign.cli", "relsign.cli.talk", "relsign.errors", "relsign.cli.main",
+        "relsign.cli.fast", "relsign.cli.commands", "False",
     ]  # fmt: skip

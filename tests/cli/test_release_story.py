@@ -314,6 +314,43 @@ def test_a_release_names_the_one_before(project: Project, tmp_path: Path, capsys
     assert f"Release demo 1.1, after 1.0 (statement {digest})" in capsys.readouterr().err
 
 
+def test_a_second_first_release_is_not_signed(project: Project, capsys: Capture) -> None:
+    assert project.signed().publish() == 0
+    next_version(project)
+    capsys.readouterr()
+    assert project.run_signing("sign", "--as", "sam", "--yes") == 2
+    said = capsys.readouterr().err
+    assert "would be another first release: 1.0 was signed before" in said
+    assert "--previous SITE/demo/1.0/demo-1.0.relsign" in said
+    assert not project.release.statement_file.exists()
+    previous = ("--previous", str(project.site / "demo/1.0/demo-1.0.relsign"))
+    assert project.run_signing("sign", "--as", "sam", "--yes", *previous) == 0
+    # Who signs after that need not name it again, and the first one may still be signed.
+    assert project.run_signing("sign", "--as", "sven", "--yes") == 0
+    recipe = project.workspace.recipe_file
+    recipe.write_text(recipe.read_text().replace('version = "1.1"', 'version = "1.0"'))
+    project.compile()
+    assert project.run_signing("sign", "--as", "sara", "--yes") == 0
+
+
+@pytest.mark.parametrize("spoil", ["unsigned", "junk", "link", "stranger"])
+def test_what_no_signer_signed_is_no_release_before(project: Project, spoil: str) -> None:
+    project.signed()
+    first = project.release
+    if spoil == "unsigned":
+        first.statement_file.unlink()
+    elif spoil == "junk":
+        first.statement_file.write_bytes(b"junk")
+    elif spoil == "link":
+        first.folder.rename(project.folder / "elsewhere")
+        first.folder.symlink_to(project.folder / "elsewhere")
+    else:
+        envelope = parse_envelope(first.statement_file.read_bytes(), STATEMENT_FILE)
+        first.statement_file.write_bytes(envelope.with_signatures(()).to_bytes())
+    next_version(project)
+    assert project.run_signing("sign", "--as", "sam", "--yes") == 0
+
+
 def next_version(project: Project) -> None:
     """Turn the project to its next version, build it, and have its layout signed."""
     recipe = project.workspace.recipe_file

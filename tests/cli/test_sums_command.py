@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from relsign.cli.main import execute
 from relsign.cli.sums import verify_sums
 from relsign.errors import InputError, NotEnoughError
 from tests.trust.sums_maker import (
@@ -134,3 +135,66 @@ def test_a_missing_folder_or_file_is_not_enough(repository: Repository) -> None:
     policy = _file(repository, "p.toml", "threshold = 1\n")
     with pytest.raises(NotEnoughError):
         verify_sums(repository.root / "absent", repository.keys, policy, (), "table")
+    with pytest.raises(InputError):
+        verify_sums(repository.sums, repository.keys, repository.root / "absent", (), "table")
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+def _command(it: Repository, *words: str) -> int:
+    policy = _file(it, "p.toml", "threshold = 3\n")
+    named = ["--sha256sums", str(it.sums), "--keys", str(it.keys), "--policy", str(policy)]
+    return execute(["verify", *named, *words])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--root", "root.json"),
+        ("--bundle", "."),
+        ("--pin", "demo"),
+        ("--release", "1.0"),
+        ("--level", "basic"),
+        ("--rebuilt", "."),
+        ("--trust", "."),
+        ("--explain",),
+        ("--verbose",),
+    ],
+)
+def test_options_that_would_not_be_heeded_are_refused(
+    repository: Repository, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert _command(repository, *words) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert f"{words[0]} and --sha256sums do not go together" in err
+
+
+def test_one_form_at_a_time(repository: Repository) -> None:
+    assert _command(repository, "--json", "--csv") == 2
+
+
+def test_quiet_prints_nothing(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _command(repository, "-q") == 0
+    repository.put("carol", OTHER)
+    assert _command(repository, "-q") == 1
+    out, err = capsys.readouterr()
+    assert out == err == ""
+
+
+def test_the_verdict_names_the_files_it_is_about(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _file(repository, "demo.tar.gz", "demo.tar.gz")
+    assert _command(repository, str(file)) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "VERIFIED  demo.tar.gz"
+    assert _command(repository) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"VERIFIED  {repository.sums}"
+    many = [str(_file(repository, f"{number}\n.zip", "x")) for number in range(7)]
+    assert _command(repository, *many) == 3
+    title = capsys.readouterr().out.splitlines()[0]
+    assert title.startswith("NOT ENOUGH  0\\n.zip, 1\\n.zip, ")
+    assert title.endswith(", 4\\n.zip and 2 more")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from tuf.api.metadata import Metadata, Root, Targets
 
@@ -19,8 +20,8 @@ from relsign.publish.index import (
     Publisher,
     next_index,
     read_index,
-    refresh_timestamp,
     release_entry,
+    signed_releases,
     store_index,
 )
 from relsign.trust.listing import read_listing
@@ -88,23 +89,31 @@ def test_a_release_more_makes_the_next_three(folder: Path) -> None:
     assert (folder / "1.targets.json").exists()
 
 
+def again(folder: Path, now: datetime) -> dict[str, bytes]:
+    """Return what a publisher signs when it says the same once more."""
+    present = read_index(folder)
+    return next_index(
+        present, NextIndex("demo", present.releases(), (PIA,), 7), publisher(PIA), now
+    )
+
+
 def test_when_nothing_changed_only_the_timestamp_is_signed_again(folder: Path) -> None:
     publish(folder, FIRST)
     assert publish(folder, FIRST, days=5) == ["timestamp.json"]
-    files = refresh_timestamp(read_index(folder), (PIA,), publisher(PIA), 7, NOW + 6 * DAY)
+    files = again(folder, NOW + 6 * DAY)
     assert list(files) == ["timestamp.json"]
     assert parse_timestamp(files["timestamp.json"]).signed.version == 3
 
 
 def test_an_expired_timestamp_can_be_signed_again(folder: Path) -> None:
     publish(folder, FIRST)
-    files = refresh_timestamp(read_index(folder), (PIA,), publisher(PIA), 7, NOW + 60 * DAY)
+    files = again(folder, NOW + 60 * DAY)
     assert list(files) == ["timestamp.json"]
 
 
 def test_all_is_signed_again_before_the_long_ones_expire(folder: Path) -> None:
     publish(folder, FIRST)
-    files = refresh_timestamp(read_index(folder), (PIA,), publisher(PIA), 7, NOW + 359 * DAY)
+    files = again(folder, NOW + 359 * DAY)
     assert sorted(files) == ["2.snapshot.json", "2.targets.json", "timestamp.json"]
 
 
@@ -187,9 +196,14 @@ def test_a_crash_before_the_first_timestamp_is_no_listing(folder: Path) -> None:
     assert "2.targets.json" in publish(folder, FIRST)
 
 
-def test_nothing_published_cannot_be_refreshed(folder: Path) -> None:
-    with pytest.raises(InputError, match="no listing is published yet"):
-        refresh_timestamp(read_index(folder), (PIA,), publisher(PIA), 7, NOW)
+def test_only_what_a_publisher_signed_for_the_project_is_listed(folder: Path) -> None:
+    assert signed_releases(read_index(folder), "demo", (PIA,), NOW) == ()
+    publish(folder, FIRST)
+    present = read_index(folder)
+    assert signed_releases(present, "demo", (PIA,), NOW) == (FIRST,)
+    for project, publishers in (("other", (PIA,)), ("demo", ())):
+        with pytest.raises((VerificationError, NotEnoughError)):
+            signed_releases(present, project, publishers, NOW)
 
 
 def test_a_timestamp_that_means_nothing_is_named(folder: Path) -> None:
@@ -210,7 +224,8 @@ def test_a_false_signature_on_disk_is_made_good(folder: Path) -> None:
     start = present.files.snapshot.index(b'"sig":"') + len(b'"sig":"')
     other = b"1" if present.files.snapshot[start : start + 1] == b"0" else b"0"
     forged = present.files.snapshot[:start] + other + present.files.snapshot[start + 1 :]
-    broken = replace(present, files=replace(present.files, snapshot=forged))
+    files = msgspec.structs.replace(present.files, snapshot=forged)
+    broken = replace(present, files=files)
     assert len(next_index(broken, wanted([FIRST]), publisher(PIA), NOW)) == 3
 
 

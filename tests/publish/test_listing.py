@@ -2,143 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tuf.api._payload import TargetFile
 from tuf.api.exceptions import (
     DownloadError,
     LengthOrHashMismatchError,
     RepositoryError,
     UnsignedMetadataError,
 )
-from tuf.ngclient.config import UpdaterConfig
-from tuf.ngclient.updater import Updater
 
-from relsign.formats.bundle import make_bundle, parse_bundle
-from relsign.formats.listing import ListedRelease, parse_timestamp
-from relsign.formats.root import parse_root
+from relsign.formats.listing import parse_timestamp
 from relsign.publish.index import read_index
-from relsign.system.fetch import network_environment
 from relsign.verify.freshness import verify_listing
 from relsign.verify.root import open_root
-from tests.build.served import served
-from tests.projects import Project, make_project
+from tests.projects import Project
+from tests.publish.listed import (
+    FIRST,
+    SECOND,
+    Capture,
+    StockClient,
+    back_to_first,
+    make_next,
+    metadata,
+    names,
+    releases,
+    stamp,
+    tree,
+)
 from tests.verify.releases import NAME
-
-Capture = pytest.CaptureFixture[str]
-FIRST = "1.0/demo-1.0.relsign"
-SECOND = "1.1/demo-1.1.relsign"
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in network_environment():
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="module")
-def listed_template(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
-    """Return the folder of a signed project with a publisher, to be copied."""
-    folder = tmp_path_factory.mktemp("listed")
-    project = make_project(folder / "project", keys, folder / "site", publisher=True)
-    return project.signed().folder
-
-
-@pytest.fixture
-def signed(tmp_path: Path, keys: Path, listed_template: Path) -> Project:
-    """Return a project whose first release is signed and not published."""
-    folder = shutil.copytree(listed_template, tmp_path / "project")
-    return Project(folder, keys, tmp_path / "site")
-
-
-@pytest.fixture
-def published(signed: Project) -> Project:
-    assert signed.publish_as("pia") == 0
-    return signed
-
-
-def metadata(project: Project) -> Path:
-    return project.site / "demo" / "metadata"
-
-
-def tree(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".publish.lock"
-    }
-
-
-def names(project: Project) -> set[str]:
-    return {path.name for path in metadata(project).iterdir()}
-
-
-def releases(project: Project) -> tuple[ListedRelease, ...]:
-    return read_index(metadata(project)).releases()
-
-
-def stamp(project: Project) -> int:
-    """Return the version of the timestamp."""
-    return parse_timestamp((metadata(project) / "timestamp.json").read_bytes()).signed.version
-
-
-def make_next(project: Project, version: str = "1.1", *, follows: bool = True) -> None:
-    """Turn to another version, build it, and have it signed as the release after 1.0."""
-    recipe = project.workspace.recipe_file
-    now = f'version = "{project.release.version}"'
-    recipe.write_text(recipe.read_text().replace(now, f'version = "{version}"'))
-    previous = ("--previous", str(project.published / "demo-1.0.relsign")) if follows else ()
-    project.compile()
-    for builder in ("builder-a", "builder-b"):
-        project.build(builder)
-    for name in ("olga", "oona"):
-        assert project.run_signing("policy", "sign", "--as", name) == 0
-    for name in ("sam", "sven"):
-        assert project.run_signing("sign", "--as", name, "--yes", *previous) == 0
-
-
-def back_to_first(project: Project) -> None:
-    recipe = project.workspace.recipe_file
-    recipe.write_text(recipe.read_text().replace('version = "1.1"', 'version = "1.0"'))
-
-
-class StockClient:
-    """A person with python-tuf and the first root, who looks at the site now and then."""
-
-    def __init__(self, project: Project, folder: Path) -> None:
-        self.project = project
-        self.folder = folder
-        self.root = (metadata(project) / "1.root.json").read_bytes()
-
-    def look(self, *targets: str) -> dict[str, TargetFile]:
-        """Follow the site over HTTP; return what it lists of some bundles, each downloaded."""
-        cache, downloads = self.folder / "cache", self.folder / "downloads"
-        downloads.mkdir(parents=True, exist_ok=True)
-        config = UpdaterConfig(prefix_targets_with_hash=False)
-        found: dict[str, TargetFile] = {}
-        with served(self.project.site / "demo") as url:
-            client = Updater(
-                str(cache), f"{url}/metadata/", str(downloads), f"{url}/",
-                config=config, bootstrap=self.root,
-            )  # fmt: skip
-            client.refresh()
-            for path in targets:
-                info = client.get_targetinfo(path)
-                assert info is not None, path
-                data = Path(client.download_target(info)).read_bytes()
-                assert data == (self.project.site / "demo" / path).read_bytes()
-                found[path] = info
-        return found
-
-
-@pytest.fixture
-def client(published: Project, tmp_path: Path) -> StockClient:
-    return StockClient(published, tmp_path / "stock")
-
 
 # --- the first release -------------------------------------------------------------------------
 
@@ -421,105 +315,3 @@ def test_a_crash_before_the_listing_of_the_new_publisher_is_mended(
     shutil.copytree(tmp_path / "old", metadata(published))
     assert published.publish_as("paul", "--root-only") == 0
     client.look(FIRST)
-
-
-# --- what is not listed --------------------------------------------------------------------------
-
-
-def test_a_revoked_release_is_withdrawn_and_its_number_stays_taken(
-    published: Project, client: StockClient, capsys: Capture
-) -> None:
-    make_next(published)
-    assert published.publish_as("pia") == 0
-    client.look(FIRST, SECOND)
-    published.add_policy('[[revoked]]\nversion = "1.1"\nreason = "broken"\n')
-    published.new_root()
-    capsys.readouterr()
-    assert published.publish_as("pia", "--root-only") == 0
-    assert "1.1: revoked by this root" in capsys.readouterr().err
-    assert [entry.version for entry in releases(published)] == ["1.0"]
-    assert client.look(FIRST)[FIRST].custom["sequence"] == 1
-    # Whoever saw number 2 remembers what it was.
-    make_next(published, "1.2")
-    capsys.readouterr()
-    assert published.publish_as("pia") == 1
-    assert "another release is published under this version or number" in capsys.readouterr().err
-    assert [entry.version for entry in releases(published)] == ["1.0"]
-
-
-def strip(folder: Path) -> None:
-    """Take every link out of a published bundle."""
-    path = folder / "demo-1.0.relsign"
-    contents = parse_bundle(path.read_bytes(), path.name).contents(path.name)
-    kept = {name: data for name, data in contents.items() if not name.endswith(".link")}
-    path.write_bytes(make_bundle("demo", "1.0", kept).to_bytes())
-
-
-def disguise(folder: Path) -> None:
-    """Put the release there a second time, as an older version."""
-    copy = shutil.copytree(folder, folder.with_name("0.9"))
-    (copy / "demo-1.0.relsign").rename(copy / "demo-0.9.relsign")
-
-
-@pytest.mark.parametrize(
-    ("change", "version", "reason"),
-    [
-        (strip, "1.0", "at step 5, builders"),
-        (disguise, "0.9", "it is the bundle of version 1.0"),
-    ],
-)
-def test_what_somebody_changed_on_the_server_is_not_signed(
-    published: Project,
-    capsys: Capture,
-    change: Callable[[Path], None],
-    version: str,
-    reason: str,
-) -> None:
-    make_next(published)
-    change(published.published)
-    before = tree(published.site)
-    capsys.readouterr()
-    assert published.publish_as("pia") == 1
-    said = capsys.readouterr().err
-    assert f"version {version} is not listed like this, and would not verify" in said
-    assert reason in said
-    assert tree(published.site) == before
-
-
-def test_what_must_be_fresh_is_published_and_renewed(
-    signed: Project, tmp_path: Path, capsys: Capture
-) -> None:
-    """A release may be judged before its listing is there, and after it has expired."""
-    signed.add_policy("[freshness]\nrequired = true\ndays = 3\n")
-    signed.new_root()
-    assert signed.publish_as("pia") == 0
-    capsys.readouterr()
-    assert signed.publish_as("pia") == 0
-    assert "ALREADY PUBLISHED" in capsys.readouterr().err
-    signed.remove_member("sara")
-    signed.new_root()
-    assert signed.publish_as("pia", "--root-only") == 0
-    make_next(signed)
-    assert signed.publish_as("pia") == 0
-    StockClient(signed, tmp_path / "stock").look(FIRST, SECOND)
-    capsys.readouterr()
-    # Without a listing at hand, who verifies is told what is missing.
-    assert signed.verify(signed.published / NAME) == 3
-    assert "no listing of releases is at hand" in capsys.readouterr().out
-
-
-def test_a_root_may_be_published_before_any_release(signed: Project, tmp_path: Path) -> None:
-    assert signed.publish_as("pia", "--root-only") == 0
-    assert releases(signed) == ()
-    assert parse_root(signed.root_file.read_bytes()).signed.version == 1
-    client = StockClient(signed, tmp_path / "stock")
-    assert client.look() == {}
-    assert signed.publish_as("pia") == 0
-    client.look(FIRST)
-
-
-def test_what_a_crash_left_beside_the_listing_is_removed(published: Project) -> None:
-    left = published.site / "demo" / "metadata" / ".timestamp.json.0123abcd.tmp"
-    left.write_bytes(b"{")
-    assert published.publish_as("pia") == 0
-    assert not left.exists()

@@ -14,17 +14,16 @@ import pytest
 from relsign.errors import HostError, InputError, NotEnoughError
 from relsign.formats.names import Digest
 from relsign.system.files import (
-    LARGE_BYTES,
     READ_BYTES,
     HashedFile,
     copy_hashed,
     hash_file,
-    hash_files,
     make_folder,
     new_file,
     read_bounded,
     write_whole,
 )
+from relsign.system.hashing import LARGE_BYTES, hash_files
 
 
 def odd(folder: Path, kind: str) -> Path:

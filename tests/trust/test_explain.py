@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from relsign.cli.explain import show_explanation
+from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
 from relsign.formats.envelope import Signature, parse_envelope
 from relsign.formats.policy import Revocation, Vouched
@@ -28,7 +29,7 @@ from relsign.trust.outside import verify_files
 from relsign.verify.decision import Decision, decide
 from relsign.verify.verdict import STEPS, Word
 from tests.build.gnupg_home import GnuPG
-from tests.projects import Project
+from tests.projects import PROGRAM, Project
 from tests.verify.releases import ARTIFACT, NAME, NOW, Release, make_root, signed_root
 
 BUNDLE = "demo-1.0.relsign"
@@ -107,6 +108,51 @@ def test_paths_are_quoted_and_never_options(download: Path) -> None:
     _, steps = replay(download, **names, folder="-f $(touch d)")
     assert run(download, steps) == {}
     assert not {"a", "b", "c", "d"} & {p.name for p in download.iterdir()}
+
+
+HOSTILE = (
+    "a;touch PWNED;.gz",
+    "$(touch PWNED).gz",
+    "`touch PWNED`.gz",
+    "a\ntouch PWNED\n.gz",
+    "a\r\ntouch PWNED #'.gz",
+    "'; touch PWNED; '.gz",
+    "a\x85touch PWNED\u2028touch PWNED.gz",
+    os.fsdecode(b"\xff;touch PWNED;"),
+)
+
+
+@pytest.mark.parametrize("verbose", [(), ("-v",)])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_whole_output_is_safe_in_a_shell_whatever_the_names(
+    download: Path, name: str, verbose: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = download / "in" / name
+    there.mkdir(parents=True)
+    monkeypatch.chdir(there)
+    for file, new in ((NAME, name), (NAME, NAME), (BUNDLE, BUNDLE), ("root.json", f"r{name}")):
+        (there / new).write_bytes((download / file).read_bytes())
+    for file, code in ((NAME, 0), (name, 1)):
+        words = ("verify", "--explain", *verbose, "--root", f"r{name}", "--bundle", BUNDLE)
+        said = subprocess.run(
+            [PROGRAM, *words, there / file], capture_output=True, check=False, timeout=60
+        )
+        assert said.returncode == code, said.stderr
+        assert said.stdout.startswith(b"# VERIFIED  " if code == 0 else b"# REFUSED  ")
+        done = subprocess.run(
+            ["sh", "-e"], input=said.stdout, capture_output=True, check=False, timeout=60
+        )
+        # What was refused is a name no release knows: no command speaks of it.
+        assert done.returncode == 0, done.stderr
+        assert not list(download.rglob("PWNED*"))
+        (line,) = (x for x in said.stdout.decode().splitlines() if x.startswith("mkdir "))
+        shutil.rmtree(line.split()[1])
+
+
+def test_explain_prints_for_a_shell_or_not_at_all(download: Path) -> None:
+    words = ["verify", "--explain", "--root", str(download / "root.json"), str(download / NAME)]
+    for other in ("--json", "-q"):
+        assert execute([*words, other]) == 2
 
 
 # --- releases that are not good ----------------------------------------------------------------

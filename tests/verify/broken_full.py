@@ -164,6 +164,17 @@ BROKEN_FULL: dict[str, Broken] = {
     "fewer signers than the person asks for": (
         FullRelease(demands=Demands(signers=3)), "signers", MISSING, "2 of the 3 signers needed",
     ),
+    # 4 layout
+    "an owner whose key was revoked": (
+        FullRelease(
+            root=full_root(
+                members=tuple(m for m in full_root().members if m.name != "olga"),
+                revoked_keys=(RevokedKey(name="olga", keyid=keyid("olga"), reason="stolen"),),
+            ),
+            root_signers=("oona", "otto"),
+        ),
+        "layout", MISSING, "the key of olga is revoked: stolen",
+    ),
     # 5 builders
     "fewer builders than the person asks for": (
         FullRelease(demands=Demands(builders=3)), "builders", MISSING, "need 3",

@@ -164,7 +164,7 @@ def refresh_listing(directory: Path, announcer: Announcer, now: datetime) -> Pat
     """
     project = _public_folder(directory, announcer.root.root.project)
     with hold(project / LOCK, BUSY):
-        files = announcer.refresh(project, now)
+        files = announcer.refresh(project, published_versions(project), now)
         if _root_change(project, announcer.root.data) is not None:
             # Nobody who follows the public root could verify this publisher's signature.
             raise InputError(
