@@ -16,7 +16,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name[:6] != 
 BIN = Path(sys.executable).parent
 RELSIGN = BIN / "relsign"
 Command = Sequence[str | Path]
-HEAD = f"{'what / against what':<58} {'ours':>10} {'theirs':>10} {'ratio':>6} {'target':>6}"
+HEAD = f"{'what / against what':<62} {'ours':>10} {'theirs':>10} {'ratio':>6} {'target':>6}"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def compare(
 def show(name: str, sides: tuple[str, str], ratio: float, target: float) -> None:
     """Print one row of the table."""
     mark = "" if ratio <= target else "  over"
-    print(f"{name:<58} {sides[0]:>10} {sides[1]:>10} {ratio:6.2f} {target:6.2f}{mark}", flush=True)
+    print(f"{name:<62} {sides[0]:>10} {sides[1]:>10} {ratio:6.2f} {target:6.2f}{mark}", flush=True)
 
 
 def _said(value: float, what: Callable[[Run], float]) -> str:

@@ -119,14 +119,14 @@ class Project:
             write_whole(folder / name, data)
         return folder
 
-    def signed(self) -> Project:
-        """Build, sign the layout and the statement with the usual people."""
+    def signed(self, *words: str) -> Project:
+        """Build, sign the layout and the statement, `words` besides, with the usual people."""
         self.build("builder-a")
         self.build("builder-b")
         for name in ("olga", "oona"):
             assert self.run_signing("policy", "sign", "--as", name) == 0
         for name in ("sam", "sven"):
-            assert self.run_signing("sign", "--as", name, "--yes") == 0
+            assert self.run_signing("sign", "--as", name, "--yes", *words) == 0
         return self
 
     def sign_root(self, *owners: str) -> None:

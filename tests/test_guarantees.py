@@ -176,7 +176,7 @@ def test_promise_4_verify_runs_nothing_and_calls_nobody(
 def test_promise_4_exit_0_only_with_the_word(published: Project, tmp_path: Path) -> None:
     """Damage the evidence file by file; the word and the code always say the same."""
     bundle = parse_bundle((published.published / "demo-1.0.relsign").read_bytes())
-    contents = bundle.contents()
+    contents = bundle.files
     folder = tmp_path / "d"
     folder.mkdir()
     shutil.copy(published.published / NAME, folder)

@@ -85,10 +85,12 @@ def build(
     from relsign.build.target import Bench, allowed_cpus
     from relsign.cli.inputs import fetch_inputs
 
-    signing = _open_signing(workspace, name, keys, descriptor) if name else None
     release = workspace.release()
     check_release_folder(release)
-    if _go_on(workspace, release, signing, reveal=reveal):
+    if reveal:
+        _require_committed_to(workspace, release, name)
+    signing = _open_signing(workspace, name, keys, descriptor) if name else None
+    if _go_on(workspace, release, signing):
         return
     kept = Store(store)
     if not offline:
@@ -112,11 +114,37 @@ def build(
         _compare(release, name, built.fingerprints)
 
 
+def _require_committed_to(workspace: Workspace, release: ReleaseFolder, name: str | None) -> None:
+    """Refuse to reveal what nobody committed to, before a passphrase is asked for."""
+    from relsign.sign.commit import find_held, is_shown, refuse_second
+
+    if name is None or not workspace.policy().commit:
+        raise InputError(
+            "there is no commitment to reveal",
+            hint="name the builder with --as, in a project whose policy says commit = true",
+        )
+    party, _builders = _builder_named(workspace, name)
+    if find_held(release, party) is None and not is_shown(release, party):
+        refuse_second(release, party)
+        raise InputError("nothing was committed to yet", hint="run it without --reveal")
+
+
 def _open_signing(workspace: Workspace, name: str, keys: Path, descriptor: int | None) -> _Signing:
     """Open the builder's key before the build, so that nobody waits for a passphrase after it."""
-    from relsign.crypto.keys import check_members, parties_of
     from relsign.sign.keystore import KeyStore
     from relsign.sign.passphrase import read_passphrase
+
+    party, builders = _builder_named(workspace, name)
+    passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
+    signer = KeyStore(keys).open(name, passphrase)
+    if signer.public.data not in party.key.materials:
+        raise InputError("your key is not the one in the roster", got=name)
+    return _Signing(party, signer.sign, builders, workspace.policy().commit)
+
+
+def _builder_named(workspace: Workspace, name: str) -> tuple[Party, tuple[Party, ...]]:
+    """Return a builder of the roster, and all of them; raise InputError for anybody else."""
+    from relsign.crypto.keys import check_members, parties_of
 
     members = workspace.roster().member
     parties = check_members(members, "keys/roster.toml", share_roles=True)
@@ -130,29 +158,18 @@ def _open_signing(workspace: Workspace, name: str, keys: Path, descriptor: int |
             got=name,
             hint="make a key with `relsign key new` and add it with `relsign key add`",
         )
-    passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
-    signer = KeyStore(keys).open(name, passphrase)
-    if signer.public.data not in party.key.materials:
-        raise InputError("your key is not the one in the roster", got=name)
-    return _Signing(party, signer.sign, builders, workspace.policy().commit)
+    return party, builders
 
 
-def _go_on(
-    workspace: Workspace, release: ReleaseFolder, signing: _Signing | None, *, reveal: bool
-) -> bool:
+def _go_on(workspace: Workspace, release: ReleaseFolder, signing: _Signing | None) -> bool:
     """Show the build that was committed to, if there is one; say whether that was all to do.
 
     Raises NotEnoughError while builders are awaited, InputError where the inputs
-    changed since, or `reveal` is asked and nothing was committed to.
+    changed since.
     """
     from relsign.sign.commit import find_held, is_shown, refuse_second, shown_fingerprints
 
     if signing is None or not signing.commits:
-        if reveal:
-            raise InputError(
-                "there is no commitment to reveal",
-                hint="name the builder with --as, in a project whose policy says commit = true",
-            )
         return False
     party = signing.party
     held = find_held(release, party)
@@ -166,8 +183,6 @@ def _go_on(
         talk(f"this build is shown already: {show_path(release.build_of(party.name))}")
         return True
     refuse_second(release, party)
-    if reveal:
-        raise InputError("nothing was committed to yet", hint="run it without --reveal")
     return False
 
 

@@ -87,7 +87,8 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
     Refused: a twin of a key that is there under another name, a key of small order,
     a weak or revoked OpenPGP key, a second organisation for one operator.
     """
-    from relsign.sign.keystore import add_to_roster, read_card
+    from relsign.cli.root_words import show_added
+    from relsign.sign.keystore import add_to_roster, is_member, read_card
 
     where = "keys/roster.toml"
     try:
@@ -96,9 +97,11 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
         roster = b""
     for card in cards:
         member = read_card(card, "no such card")
-        roster = add_to_roster(roster, member, where)
+        there = is_member(roster, member, where)
+        if not there:
+            roster = add_to_roster(roster, member, where)
         check_members(parse_roster(roster, where).member, where, share_roles=True)
-        talk(f"added {member.name}: {', '.join(member.roles)} of {member.organisation}")
+        show_added(member, there=there)
     make_folder(workspace.roster_file.parent)
     write_whole(workspace.roster_file, roster)
     talk("Next: review the roster, then `relsign root new`, or `relsign root rotate`")

@@ -46,15 +46,16 @@ def new(workspace: Workspace) -> None:
       relsign root new
       relsign root sign --as olga
     """
-    from relsign.sign.root import present_root, stage_root
+    from relsign.sign.root import present_root, stage_root, wanted_root
 
-    if present_root(workspace) is not None:
+    present, now = present_root(workspace), now_utc()
+    if present is not None and wanted_root(workspace, now) != present.signed:
         raise InputError(
-            "there is a root already",
+            "there is a root already, and policy or roster say something else",
             where=show_path(workspace.root_file),
             hint="change it with `relsign root rotate`",
         )
-    show_staged(workspace, stage_root(workspace, now_utc()))
+    show_staged(workspace, stage_root(workspace, now))
 
 
 @root.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from relsign.cli.options import EXISTING, project_option, show_path
-from relsign.cli.root_words import show_staged
+from relsign.cli.root_words import show_added, show_staged
 from relsign.cli.talk import talk
 from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
@@ -26,13 +26,14 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
     Example
       relsign root add otilia/member.toml
     """
-    from relsign.sign.keystore import read_card
-    from relsign.sign.root_edit import add_members, begin, finish
+    from relsign.sign.keystore import is_member, read_card
+    from relsign.sign.root_edit import ROSTER, add_members, begin, finish
 
     members = tuple(read_card(card, "no such card") for card in cards)
-    staged = finish(workspace, add_members(begin(workspace), members), now_utc())
+    edit = begin(workspace)
+    staged = finish(workspace, add_members(edit, members), now_utc())
     for member in members:
-        talk(f"added {member.name}: {', '.join(member.roles)} of {member.organisation}")
+        show_added(member, there=is_member(edit.roster, member, ROSTER))
     show_staged(workspace, staged)
 
 
@@ -81,13 +82,17 @@ def revoke(
 
     \b
     Example
-      relsign root revoke 1.12 --reason "built from a tampered tarball" --replacement 1.13
+      relsign root revoke 1.12 --replacement 1.13 \\
+        --reason "built from a tampered tarball"
     """
+    from relsign.sign.others import release_versions
     from relsign.sign.root_edit import begin, finish, revoke_version
 
     edit = revoke_version(begin(workspace), version, reason, statement, replacement)
     staged = finish(workspace, edit, now_utc())
     talk(f"revoked {version}: {reason}")
+    if version not in release_versions(workspace):
+        talk(f"note: release/ here holds no version {version}: check that it is the one you mean")
     show_staged(workspace, staged)
 
 

@@ -126,7 +126,8 @@ def _signing(file: RootFile, before: Root | None) -> list[str]:
         lacking = root.thresholds.owners - len(signed)
         if lacking > 0:
             others = ", ".join(party.name for party in owners if party.name not in signed)
-            lines.append(f"missing: {lacking} more owner(s) of version {root.version} ({others})")
+            people = "1 more owner" if lacking == 1 else f"{lacking} more owners"
+            lines.append(f"missing: {people} of version {root.version} ({others})")
     return lines
 
 

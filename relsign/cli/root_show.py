@@ -124,8 +124,11 @@ def _forged_by(role: Tolerance) -> str:
     from relsign.verify.tolerance import MANY_ORGANISATIONS
 
     many = role.role == "witness" and role.organisations_to_forge == MANY_ORGANISATIONS
-    places = f"{role.organisations_to_forge}{' or more' if many else ''} organisation(s)"
-    return f"{role.stolen_to_forge} key(s), {places}"
+    number = role.organisations_to_forge
+    word = "organisation" if number == 1 and not many else "organisations"
+    places = f"{number}{' or more' if many else ''} {word}"
+    keys = "1 key" if role.stolen_to_forge == 1 else f"{role.stolen_to_forge} keys"
+    return f"{keys}, {places}"
 
 
 def _analysis_document(result: Analysis) -> dict[str, object]:

@@ -9,8 +9,17 @@ from relsign.cli.talk import talk
 
 if TYPE_CHECKING:
     from relsign.formats.root import Root, RootFile
+    from relsign.formats.roster import Member
     from relsign.sign.root import StagedRoot
     from relsign.system.workspace import Workspace
+
+
+def show_added(member: Member, *, there: bool) -> None:
+    """Say that a member is in the roster, since now or since before."""
+    if there:
+        talk(f"{member.name} is there already")
+        return
+    talk(f"added {member.name}: {', '.join(member.roles)} of {member.organisation}")
 
 
 def show_staged(workspace: Workspace, staged: StagedRoot) -> None:
@@ -38,6 +47,12 @@ def show_signatures(workspace: Workspace, file: RootFile) -> None:
     talk(f"signed by {', '.join(names) or 'nobody yet'}")
     if missing:
         talk(f"Next: {missing}, with `relsign root sign --as NAME`")
+    elif file.signed.version == 1:
+        talk("Next: `relsign root analyse` says what it withstands; then `relsign policy compile`")
+    else:
+        signs = any("publisher" in member.roles for member in file.signed.members)
+        who = " --as PUBLISHER" if signs else ""
+        talk(f"Next: `relsign publish --to DIR{who} --root-only`, or `relsign policy compile`")
 
 
 def show_change(workspace: Workspace, file: RootFile) -> None:
@@ -45,7 +60,7 @@ def show_change(workspace: Workspace, file: RootFile) -> None:
     from relsign.crypto.digest import sha256_hex
     from relsign.crypto.words import digest_words
     from relsign.formats.root import parse_root
-    from relsign.publish.roots import describe_change
+    from relsign.publish.roots import describe_change, root_rules
     from relsign.sign.root import earlier_roots
 
     earlier = earlier_roots(workspace)
@@ -56,6 +71,8 @@ def show_change(workspace: Workspace, file: RootFile) -> None:
     for line in describe_change(before, signed).lines:
         talk(f"  {line}")
     if before is None:
+        for line in root_rules(signed):
+            talk(f"  {line}")
         for member in signed.members:
             roles = ", ".join(member.roles)
             talk(f"  {member.name}: {roles}; {member.operator} of {member.organisation}")

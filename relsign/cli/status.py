@@ -14,6 +14,7 @@ from relsign.system.workspace import ReleaseFolder, Workspace
 
 if TYPE_CHECKING:
     from relsign.sign.status import Status
+    from relsign.verify.matrix import Matrix, MatrixRow
 
 MAX_ROWS = 40
 
@@ -66,22 +67,32 @@ def _document(release: ReleaseFolder, state: Status) -> dict[str, object]:
 def _show(release: ReleaseFolder, state: Status) -> None:
     say(f"{release.project} {release.version}")
     if state.matrix.builders:
-        say("  builders: " + "  ".join(state.matrix.builders))
+        say("  builders: " + ", ".join(state.matrix.builders))
     rows = sorted(state.matrix.rows, key=lambda row: row.agrees)
     for row in rows[:MAX_ROWS]:
-        verdict = "same bytes" if row.agrees else "DIFFERENT BYTES"
-        say(f"  {' '.join(row.cells)}  {row.product}  {verdict}")
+        say(f"  {' '.join(row.cells)}  {row.product}  {_agreement(state.matrix, row)}")
     if len(rows) > MAX_ROWS:
         say(f"  … {len(rows) - MAX_ROWS} more files, see --json")
     if state.silent:
-        say("  not heard of: " + "  ".join(state.silent))
+        say("  not heard of: " + ", ".join(state.silent))
     for line in state.ignored:
         say(f"  ignored: {line}")
     for stage in state.stages:
         mark = "✗" if stage.problem else "✓" if stage.is_met else "…"
-        said = " ".join([*stage.have, stage.problem or stage.missing])
+        said = "; ".join(filter(None, (", ".join(stage.have), stage.problem or stage.missing)))
         people = f"{len(stage.have)} (need {stage.need})  {said}"
-        say(f"  {mark} {stage.name:<9} {people}")
+        say(f"  {mark} {stage.name:<9} {people}".rstrip())
     if state.statement_sha256:
         say(f"  statement sha256 {state.statement_sha256}")
     say(f"Next: {state.next_command}")
+
+
+def _agreement(matrix: Matrix, row: MatrixRow) -> str:
+    from relsign.sign.status import differing
+
+    if row.agrees:
+        return "same bytes"
+    others = differing(matrix, row)
+    if others:
+        return f"DIFFERENT BYTES: {', '.join(others)}"
+    return "missing at some builders"

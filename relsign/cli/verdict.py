@@ -63,6 +63,7 @@ def run_verify(asked: Asked) -> int:
             level=LEVELS[asked.level] if asked.level else None,
             own_policy=read_own_policy(asked.own_policy, own_policy_file()),
             rebuilt=asked.rebuilt,
+            thorough=asked.verbose or asked.as_json or asked.explain,
         )
     )
     for note in outcome.notes:

@@ -23,10 +23,12 @@ WORDS = {Outcome.REFUSED: "refused: ", Outcome.MISSING: "missing: "}
 
 @click.command(short_help="Check a DSSE envelope (in-toto, SLSA) by public keys you name.")
 @click.argument("envelope", type=PATH)
-@click.option("--key", "keys", multiple=True, metavar="FILE", help="A public key you trust.")
+@click.option("--key", "keys", multiple=True, metavar="FILE",
+              help="A public key you trust.  [required, or --policy]")  # fmt: skip
 @click.option(
-    "--threshold", type=int, metavar="N", help="How many different keys must have signed."
-)
+    "--threshold", type=int, metavar="N",
+    help="How many different keys must have signed.  [required, or --policy]",
+)  # fmt: skip
 @click.option(
     "--payload-type", "payload_type", metavar="TYPE",
     help="Type the payload must have.  [default: application/vnd.in-toto+json]",

@@ -145,7 +145,8 @@ def _clean(
     if not kept or not gone:
         return data, ()
     cleaned = msgspec.structs.replace(envelope, signatures=kept)
-    return cleaned.to_bytes(), (f"{name}: left out: {gone} signatures that do not hold",)
+    what = "1 signature that does" if gone == 1 else f"{gone} signatures that do"
+    return cleaned.to_bytes(), (f"{name}: left out: {what} not hold",)
 
 
 def _read_folders(release: ReleaseFolder) -> tuple[dict[str, dict[str, bytes]], tuple[str, ...]]:

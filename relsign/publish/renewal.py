@@ -87,7 +87,7 @@ def _is_permanent(name: str, candidate: Candidate) -> bool:
 def _published_contents(final: Path, candidate: Candidate) -> dict[str, bytes]:
     path = final / bundle_file_name(candidate.project, candidate.version)
     try:
-        return parse_bundle(read_bounded(path, MAX_BUNDLE_BYTES), path.name).contents(path.name)
+        return parse_bundle(read_bounded(path, MAX_BUNDLE_BYTES), path.name).files
     except (InputError, NotEnoughError) as error:
         raise VerificationError(
             f"the published bundle: {error.what}", where=os.fspath(path), hint=_CHANGED

@@ -195,6 +195,11 @@ def add_to_roster(roster: bytes, member: Member, where: str) -> bytes:
     return result.encode()
 
 
+def is_member(roster: bytes, member: Member, where: str) -> bool:
+    """Say whether this very card is in the roster already; raise InputError for a bad roster."""
+    return member in parse_roster(roster, where).member
+
+
 def _table(member: Member) -> tomlkit.items.Table:
     table = tomlkit.table()
     table["name"] = member.name

@@ -86,7 +86,8 @@ def party_named(root: TrustedRoot, name: str, role: Role) -> Party:
         f"no {role} of that name in the trust root",
         got=name,
         expected=names,
-        hint="add the key with `relsign key add` and run `relsign policy compile`",
+        hint="add the card with `relsign root add CARD`, then owners run "
+        "`relsign root sign --as NAME`",
     )
 
 
@@ -282,7 +283,7 @@ def read_previous(bundle: Path | None, project: str, version: str) -> Previous |
     if bundle is None:
         return None
     data = read_bounded(bundle, MAX_BUNDLE_BYTES)
-    files = parse_bundle(data, bundle.name).contents(bundle.name)
+    files = parse_bundle(data, bundle.name).files
     where = os.fspath(bundle)
     if STATEMENT_FILE not in files:
         raise InputError("the bundle holds no release statement", where=where)

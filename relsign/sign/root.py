@@ -260,7 +260,8 @@ def missing_owners(workspace: Workspace, file: RootFile) -> str:
         lacking = root.thresholds.owners - len(signed)
         if lacking > 0:
             others = ", ".join(party.name for party in owners if party.name not in signed)
-            said.append(f"{lacking} more owner(s) of version {root.version} sign it ({others})")
+            people = "1 more owner" if lacking == 1 else f"{lacking} more owners"
+            said.append(f"{people} of version {root.version} must sign ({others})")
     return " and ".join(said)
 
 

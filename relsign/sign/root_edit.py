@@ -20,10 +20,10 @@ import tomlkit
 from relsign.crypto.keys import parse_member
 from relsign.crypto.tuf import derive_root
 from relsign.errors import InputError
-from relsign.formats.canonical import shorten
-from relsign.formats.policy import parse_policy
+from relsign.formats.canonical import decode_value, shorten
+from relsign.formats.policy import Revocation, RevokedKey, parse_policy
 from relsign.formats.roster import Member, parse_roster
-from relsign.sign.keystore import add_to_roster
+from relsign.sign.keystore import add_to_roster, is_member
 from relsign.sign.layout import days_later
 from relsign.sign.root import StagedRoot, present_root, root_policy, stage_root
 from relsign.system.files import write_whole
@@ -83,10 +83,14 @@ def finish(workspace: Workspace, edit: Edit, now: datetime) -> StagedRoot:
 
 
 def add_members(edit: Edit, cards: tuple[Member, ...]) -> Edit:
-    """Add members to the roster; raise InputError for a name that is taken."""
+    """Add members to the roster, but those who are there already, word for word.
+
+    Raises InputError for a name that is taken by another card.
+    """
     roster = edit.roster
     for card in cards:
-        roster = add_to_roster(roster, card, ROSTER)
+        if not is_member(roster, card, ROSTER):
+            roster = add_to_roster(roster, card, ROSTER)
     return replace(edit, roster=roster)
 
 
@@ -123,8 +127,13 @@ def revoke_version(
 ) -> Edit:
     """Take a version back: every statement of it, or only `statement`, a SHA-256 in hex.
 
-    Raises InputError for one that is taken back already, and for a replacement that is.
+    Raises InputError for one that is taken back already, for a replacement that is, and
+    for words the policy could not hold.
     """
+    asked = {"version": version, "reason": reason}
+    asked |= {"statement_sha256": statement} if statement else {}
+    asked |= {"replacement": replacement} if replacement else {}
+    _check_words(asked, Revocation)
     revoked = parse_policy(edit.policy, POLICY).revoked
     kept = None if statement else version
     if any((r.version, r.statement_sha256) == (kept, statement) for r in revoked):
@@ -165,6 +174,9 @@ def add_vouched(edit: Edit, version: str, statement_sha256: str, root_sha256: st
 
 def _revoke_key(edit: Edit, member: Member, revoking: Revoking) -> Edit:
     keyid = parse_member(member, f"{ROSTER}: {member.name}").keyid
+    asked = {"name": member.name, "keyid": keyid, "reason": revoking.reason}
+    asked |= {"replacement": revoking.replacement} if revoking.replacement else {}
+    _check_words(asked, RevokedKey)
     if any(key.keyid == keyid for key in parse_policy(edit.policy, POLICY).revoked_key):
         return edit
     fields: Fields = {
@@ -174,6 +186,24 @@ def _revoke_key(edit: Edit, member: Member, revoking: Revoking) -> Edit:
         "replacement": revoking.replacement,
     }
     return replace(edit, policy=_with_block(edit.policy, "revoked_key", fields))
+
+
+def _check_words(asked: dict[str, str], kind: type[Revocation | RevokedKey]) -> None:
+    """Blame the option for words the policy could not hold, which is not written yet."""
+    try:
+        decode_value(asked, kind, "")
+    except InputError as error:
+        field = error.where.rpartition(" ")[2]
+        own = {"version": "VERSION", "statement_sha256": "--statement"}
+        if kind is RevokedKey:
+            own = {"reason": "--revoke"}
+        raise InputError(
+            error.what,
+            where=own.get(field, f"--{field}"),
+            expected=error.expected,
+            got=error.got,
+            hint="nothing was written; run it again with other words",
+        ) from error
 
 
 def _with_block(policy: bytes, key: str, fields: Fields) -> bytes:

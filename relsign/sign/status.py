@@ -17,7 +17,7 @@ from relsign.sign.statement import agreed_build, silent_builders
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.agreement import own_evidence, read_reports
-from relsign.verify.matrix import Matrix, agreement_matrix
+from relsign.verify.matrix import MISSING, SYMBOLS, Matrix, MatrixRow, agreement_matrix
 from relsign.verify.root import TrustedRoot
 
 
@@ -47,18 +47,43 @@ class Status:
     stages: tuple[Stage, ...]
     silent: tuple[str, ...]
     """Builders of the root who have not reported."""
+    has_publishers: bool
+    """Whether the root names publishers, one of whom must sign what is published."""
     statement_sha256: str = ""
     """What a revocation of this release names; empty while there is no statement."""
 
     @property
+    def differing(self) -> tuple[str, ...]:
+        """Builders who got other bytes than most; all of one file where none has most."""
+        names: dict[str, None] = {}
+        for row in self.matrix.rows:
+            names |= dict.fromkeys(differing(self.matrix, row))
+        return tuple(names)
+
+    @property
     def next_command(self) -> str:
-        """Return the command that brings the release on."""
+        """Return the command that brings the release on, or what to find out first."""
+        if self.stages[0].problem and self.differing:
+            others = ", ".join(self.differing)
+            return f"find out why {others} got other bytes, see docs/runbook.md; nothing is signed"
+        if self.stages[0].problem:
+            return "find out why the builders contradict each other, see docs/runbook.md"
         commands = ("relsign build --as NAME", "relsign policy sign --as NAME",
                     "relsign sign --as NAME")  # fmt: skip
         for stage, command in zip(self.stages, commands, strict=True):
             if not stage.is_met:
                 return command
-        return "relsign publish --to DIR"
+        return "relsign publish --to DIR" + (" --as NAME" if self.has_publishers else "")
+
+
+def differing(matrix: Matrix, row: MatrixRow) -> tuple[str, ...]:
+    """Return the builders whose bytes of a file are not those of most; all if none are."""
+    found = [cell for cell in row.cells if cell != MISSING]
+    counts = sorted((found.count(cell) for cell in set(found)), reverse=True)
+    tie = len(counts) > 1 and counts[0] == counts[1]
+    usual = "" if tie else SYMBOLS[0]
+    pairs = zip(matrix.builders, row.cells, strict=True)
+    return tuple(name for name, cell in pairs if cell not in {MISSING, usual})
 
 
 def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Status:
@@ -86,6 +111,7 @@ def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> 
             _signers(release, root, now),
         ),
         silent=silent_builders(root, reports),
+        has_publishers=bool(root.having("publisher")),
         statement_sha256=_statement_digest(release),
     )
 

@@ -328,11 +328,11 @@ class _Downloads:
         """Bring one file here, under its part's name; a file that is there stays."""
         final = self.folder / name
         if final.exists():
-            return _already(final)
+            return _already(final, sha256)
         part = self.held.enter_context(open_part(self.folder / f"{name}{PART}"))
         if final.exists():
             # Another call was filling the part, and gave it its name before we looked.
-            return _already(final)
+            return _already(final, sha256)
         self.parts[name] = part
         source = f"{self.place.targets}{self.release.listed.version}/{name}"
         if is_address(source):
@@ -445,6 +445,9 @@ def _bundle_path(folder: Path, release: _Release) -> Path:
     return folder / bundle_file_name(predicate.project, predicate.version)
 
 
-def _already(path: Path) -> GotFile:
+def _already(path: Path, sha256: str) -> GotFile:
+    """Return a file that is in its place; it may have come since the names were looked at."""
     there = hash_file(path)
+    if there.sha256 != sha256:
+        raise _taken(path, "another file of that name has come here meanwhile")
     return GotFile(path, there.sha256, there.size, already=True)

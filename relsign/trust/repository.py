@@ -60,6 +60,12 @@ def project_place(source: str) -> Place:
     Raises InputError for what is neither an http or https address nor a folder.
     """
     if is_address(source):
+        if re.search(r"[?#]", source):
+            raise InputError(
+                "an address with a query or fragment",
+                got=shorten(redacted(source)),
+                hint="give the address of the project's folder alone, without ? and #",
+            )
         scheme, _, rest = source.rstrip("/").partition("://")
         base = f"{scheme.lower()}://{rest}"
         return Place(f"{base}/metadata/", f"{base}/")

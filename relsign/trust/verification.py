@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from relsign.errors import InputError, NoRootError, NotEnoughError, VerificationError
-from relsign.formats.bundle import MAX_BUNDLE_BYTES, parse_bundle
+from relsign.formats.bundle import MAX_BUNDLE_BYTES, Bundle, parse_bundle
 from relsign.formats.canonical import Value
 from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES
 from relsign.formats.memory import Seen
@@ -29,6 +29,7 @@ from relsign.trust.own_policy import demands_for
 from relsign.trust.store import Kept, TrustStore
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands, Level
+from relsign.verify.provenance import ENDING as PROVENANCE_ENDING
 
 MAX_REBUILT = 100
 _ENDING = ".fingerprint.json"
@@ -51,6 +52,8 @@ class Request(Value, frozen=True):
     own_policy: OwnPolicy = msgspec.field(default_factory=OwnPolicy)
     rebuilt: Path | None = None
     """A folder with the fingerprints of an own rebuild."""
+    thorough: bool = True
+    """Whether to look at evidence that has no vote, for the notes on it."""
 
 
 class Outcome(Value, frozen=True):
@@ -75,15 +78,15 @@ def verify_request(request: Request) -> Outcome:
     be written; everything about the evidence itself becomes the verdict.
     """
     bundle = request.bundle or find_bundle(request.files[0])
-    data = None if bundle is None else read_bounded(bundle, MAX_BUNDLE_BYTES)
-    name = None if request.root else _pin_name(request, data)
+    read = None if bundle is None else _read_bundle(bundle, thorough=request.thorough)
+    name = None if request.root else _pin_name(request, read)
     kept = None if name is None else request.store.recall(name)
     roots = (read_root(request.root),) if kept is None else kept.roots
     demands = _demands(request, _project_of(roots[-1]))
     digests = _hash_all(request.files)
     question = Question(
         root=roots[0],
-        bundle=data,
+        bundle=read,
         artifacts=digests,
         now=request.now,
         demands=demands,
@@ -101,7 +104,20 @@ def verify_request(request: Request) -> Outcome:
     return Outcome(decision, demands, roots[-1], place, bundle, digests, notes)
 
 
-def _pin_name(request: Request, bundle: bytes | None) -> str:
+def _read_bundle(path: Path, *, thorough: bool) -> Bundle | bytes:
+    """Return a bundle, or the bytes of one that cannot be read: the decision says why not.
+
+    What has no vote is left out where nobody asks for notes, and the bytes are not kept
+    beside what was read: they may be 64 MiB.
+    """
+    data = read_bounded(path, MAX_BUNDLE_BYTES)
+    try:
+        return parse_bundle(data, leave_out=None if thorough else PROVENANCE_ENDING)
+    except InputError:
+        return data
+
+
+def _pin_name(request: Request, bundle: Bundle | bytes | None) -> str:
     """Return the name of the pin that is meant."""
     if request.pin is not None:
         return request.pin
@@ -112,7 +128,7 @@ def _pin_name(request: Request, bundle: bytes | None) -> str:
             hint="download PROJECT-VERSION.relsign beside it, or name it with --bundle",
         )
     try:
-        project = parse_bundle(bundle).project
+        project = (bundle if isinstance(bundle, Bundle) else parse_bundle(bundle)).project
     except InputError as error:
         raise VerificationError(
             f"the bundle cannot be read: {error.what}",
@@ -152,8 +168,10 @@ def _refuse_other_names(request: Request, project: str) -> None:
     """
     for path in (*request.files, *((request.bundle,) if request.bundle else ())):
         for name in request.store.names():
-            if name != project and path.name.startswith(f"{name}-") and not (
-                path.name.startswith(f"{project}-")
+            if (
+                name != project
+                and path.name.startswith(f"{name}-")
+                and not (path.name.startswith(f"{project}-"))
             ):
                 raise InputError(
                     f"is called like a file of {name}, and its evidence is of {project}",
@@ -217,12 +235,20 @@ def read_rebuilt(folder: Path | None) -> dict[str, bytes]:
     }
 
 
+def _version_of(root: bytes) -> int:
+    """Return a root's version, 0 where it is malformed: the decision has said so."""
+    try:
+        return parse_root(root).signed.version
+    except InputError:
+        return 0
+
+
 def _remember(request: Request, name: str, kept: Kept, decision: Decision) -> None:
     """Keep what holds whatever the verdict (newer roots), and what was verified."""
     newest = parse_root(kept.roots[-1]).signed.version
     if decision.root is not None and decision.evidence is not None:
         for data in decision.evidence.roots:
-            if newest < parse_root(data).signed.version <= decision.root.root.version:
+            if newest < _version_of(data) <= decision.root.root.version:
                 request.store.accept_root(name, data)
     if decision.release is not None:
         predicate = decision.release.evidence.statement.predicate

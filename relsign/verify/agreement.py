@@ -49,6 +49,12 @@ class Report(Value, frozen=True):
         """Paths and digests of both sides."""
         return StepArtifacts(_plain(self.link.materials), _plain(self.link.products))
 
+    def agrees(self, other: Report) -> bool:
+        """Say whether another link names the same paths and digests, on both sides."""
+        # As tuples, so that what two links share is not compared entry by entry.
+        mine = (self.link.materials, self.link.products)
+        return mine == (other.link.materials, other.link.products)
+
 
 class Reports(Value, frozen=True):
     """All links that stand, and a line for each file that does not."""
@@ -123,7 +129,8 @@ def read_reports(
         if not name.endswith(".link"):
             continue
         try:
-            standing.append(read_report(name, files[name], builders, binding, now))
+            before = standing[-1].link if standing else None
+            standing.append(read_report(name, files[name], builders, binding, now, before))
         except (InputError, VerificationError) as error:
             ignored.append(f"{name}: {error.what}")
     return Reports(tuple(standing), tuple(ignored))
@@ -135,12 +142,13 @@ def read_report(
     builders: tuple[Party, ...],
     binding: ReleaseBinding,
     now: datetime,
+    before: Link | None = None,
 ) -> Report:
     """Return one link, checked; raise InputError or VerificationError if it cannot count.
 
     (1) its name is a link's, with the keyid of a builder; (2) it has one signature,
     that builder's; (3) it is a link, for the step its file name says; (4) it is
-    bound to this release.
+    bound to this release.  What it says may be shared with the link read `before`.
     """
     match = _LINK_NAME.fullmatch(name)  # (1)
     named = tuple(p for p in builders if match is not None and p.keyid[:8] == match["keyid"])
@@ -150,7 +158,7 @@ def read_report(
     valid = verify_envelope(envelope, named, now).valid  # (2)
     if len(envelope.signatures) != 1 or not valid:
         raise VerificationError("not signed by the builder it is named after", where=name)
-    link = parse_link(envelope.payload, name)  # (3)
+    link = parse_link(envelope.payload, name, before)  # (3)
     if name != link_file_name(link.name, valid[0].keyid):
         raise VerificationError("filed under another step", where=name)
     if link.environment != binding:  # (4)
@@ -190,13 +198,12 @@ def find_agreement(step: str, reports: Reports, threshold: int, organisations: i
     if quorate:
         agreeing = tuple(r for r in quorate[0] if r.builder.operator not in divided)
         builders = distinct_operators(tuple(r.builder for r in agreeing))
-        says = agreeing[0].says
         return Agreement(
             step=step,
             builders=builders,
             organisations=distinct_organisations(builders),
-            says=says,
-            dissent=tuple(r for r in spoken if r.says != says),
+            says=agreeing[0].says,
+            dissent=tuple(r for r in spoken if not r.agrees(agreeing[0])),
             reports=agreeing,
             notes=notes,
         )
@@ -226,7 +233,7 @@ def _single_voices(step: str, spoken: Iterable[Report]) -> tuple[_Group, tuple[s
     said: dict[str, list[Report]] = {}
     for report in spoken:
         said.setdefault(report.builder.name, []).append(report)
-    double = {name for name, each in said.items() if any(r.link != each[0].link for r in each)}
+    double = {name for name, each in said.items() if any(r.link != each[0].link for r in each[1:])}
     single = tuple(each[0] for name, each in said.items() if name not in double)
     return single, tuple(
         f"{name}: signed two different links for step {step}: counts for nobody"
@@ -236,12 +243,14 @@ def _single_voices(step: str, spoken: Iterable[Report]) -> tuple[_Group, tuple[s
 
 def _grouped(reports: _Group) -> list[_Group]:
     """Return the reports in groups that say the same, in the order they came."""
-    groups: dict[tuple[tuple[tuple[str, str], ...], ...], _Group] = {}
+    groups: list[list[Report]] = []
     for report in reports:
-        says = report.says
-        key = (tuple(sorted(says.materials.items())), tuple(sorted(says.products.items())))
-        groups[key] = (*groups.get(key, ()), report)
-    return list(groups.values())
+        own = next((group for group in groups if report.agrees(group[0])), None)
+        if own is None:
+            groups.append([report])
+        else:
+            own.append(report)
+    return [tuple(group) for group in groups]
 
 
 def _divided_operators(groups: list[_Group]) -> tuple[str, ...]:
@@ -259,7 +268,7 @@ def _counting(group: _Group, divided: tuple[str, ...]) -> tuple[Party, ...]:
 def _disagreement(step: str, groups: list[_Group], need: str) -> VerificationError:
     """Return the error for builders of whom too few say the same."""
     names = _names(tuple(report for group in groups for report in group))
-    products = [group[0].says.products for group in groups]
+    products = [group[0].link.products for group in groups]
     same = all(each == products[0] for each in products)
     what = " on what they built from" if same else ""
     return VerificationError(

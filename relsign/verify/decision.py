@@ -23,7 +23,8 @@ from __future__ import annotations
 import msgspec
 
 from relsign.crypto.keys import Party
-from relsign.errors import NotEnoughError
+from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.bundle import Bundle
 from relsign.formats.canonical import Value
 from relsign.verify.agreement import Agreement
 from relsign.verify.builders import find_builders
@@ -95,7 +96,7 @@ def decide(question: Question) -> Decision:
     return Decision(verdict, release, evidence, newest)
 
 
-def _open(bundle: bytes | None) -> Evidence:
+def _open(bundle: bytes | Bundle | None) -> Evidence:
     if bundle is None:
         raise NotEnoughError(
             "no bundle was found beside the file",
@@ -260,10 +261,28 @@ def _ask_freshness(case: Case, rows: Rows) -> None:
 
 
 def _listing(case: Case) -> VerifiedListing | None:
-    files = case.question.listing
+    """Return the listing at hand, if it is one of this project's publishers.
+
+    Anything else is no evidence: a cache that a rotation or a crash left behind must not
+    speak against a release, and what a stranger signed must not either.
+    """
+    files, project = case.question.listing, case.root.root.project
     if files is None:
         return None
-    return verify_listing(case.root.having("publisher"), files, case.question.now)
+    try:
+        listing = verify_listing(case.root.having("publisher"), files, case.question.now)
+    except (VerificationError, InputError) as error:
+        raise NotEnoughError(
+            f"the listing at hand does not hold: {error.what}",
+            where=error.where,
+            hint=f"get a new one: relsign trust refresh {project}",
+        ) from error
+    if listing.project != project:
+        raise NotEnoughError(
+            f"the listing at hand is of {listing.project}",
+            hint=f"get a new one: relsign trust refresh {project}",
+        )
+    return listing
 
 
 def _fingerprints(case: Case, build: Agreement, layout: TrustedLayout) -> str:

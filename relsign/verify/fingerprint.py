@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import NotEnoughError, VerificationError
@@ -77,8 +77,9 @@ def products_of(fingerprints: tuple[Fingerprint, ...]) -> dict[str, str]:
     return _merged("artifacts", (fingerprint.products() for fingerprint in fingerprints))
 
 
-def _merged(kind: str, parts: Iterable[dict[str, str]]) -> dict[str, str]:
-    merged: dict[str, str] = {}
+def _merged(kind: str, parts: Iterator[dict[str, str]]) -> dict[str, str]:
+    """Return all parts as one: the first, filled up."""
+    merged = next(parts, {})
     for part in parts:
         for path, digest in part.items():
             if merged.setdefault(path, digest) != digest:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from relsign.formats.bundle import Bundle
 from relsign.formats.canonical import Value
 from relsign.formats.memory import Seen
 from relsign.verify.day import Day
@@ -21,8 +22,8 @@ class Question(Value, frozen=True):
 
     root: bytes
     """The newest `root.json` the person trusts."""
-    bundle: bytes | None
-    """The release's bundle, or None where there is none."""
+    bundle: bytes | Bundle | None
+    """The release's bundle, read already or not, or None where there is none."""
     artifacts: Mapping[str, str]
     """Name -> SHA-256 of the files in hand."""
     now: datetime

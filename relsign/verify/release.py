@@ -50,13 +50,14 @@ class Evidence(Value, frozen=True):
         )
 
 
-def open_evidence(data: bytes) -> Evidence:
+def open_evidence(bundle: bytes | Bundle) -> Evidence:
     """Return a bundle's contents, parsed and not yet believed.
 
     Raises InputError for malformed bytes, NotEnoughError if it has no statement.
     """
-    bundle = parse_bundle(data)
-    files = bundle.contents()
+    if isinstance(bundle, bytes):
+        bundle = parse_bundle(bundle)
+    files = bundle.files
     for name in files:
         if name.endswith(".root.json") and not _ROOT_NAME.fullmatch(name):
             raise InputError("not the name of a version of the root", where=name)

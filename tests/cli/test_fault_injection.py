@@ -74,7 +74,7 @@ def with_roots(question: Question) -> bytes | None:
         return question.bundle
     bundle = parse_bundle(question.bundle)
     roots = {root_file_name(parse_root(data).signed.version): data for data in question.newer_roots}
-    return make_bundle(bundle.project, bundle.version, bundle.contents() | roots).to_bytes()
+    return make_bundle(bundle.project, bundle.version, bundle.files | roots).to_bytes()
 
 
 def demanded(folder: Path, demands: Demands) -> list[str]:

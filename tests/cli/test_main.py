@@ -70,7 +70,40 @@ def test_a_full_disk_behind_stdout_is_this_machines_fault(project: Project) -> N
 def test_a_closed_stdout_is_this_machines_fault(project: Project) -> None:
     assert project.signed().publish() == 0
     done = shell(f"{PROGRAM} verify --root ../root.json {NAME} >&-", project.published)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith("error: stdout is closed\nhint: ")
+
+
+def test_a_closed_stderr_is_said_on_stdout(tmp_path: Path) -> None:
+    done = shell(f"{PROGRAM} --version 2>&-", tmp_path)
     assert (done.returncode, done.stderr) == (5, "")
+    assert done.stdout.startswith("error: stderr is closed\nhint: ")
+    assert shell(f"{PROGRAM} --version 2>&- >&-", tmp_path).returncode == 5
+    assert shell(f"{PROGRAM} --version 2>&- >/dev/full", tmp_path).returncode == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("verify --trust none --pin nope file", 4),
+        ("status --project /nonexistent", 2),
+        ("verify absent", 5),
+        ("nonsense", 5),
+        ("--version >/dev/full", 5),
+    ],
+)
+def test_words_that_cannot_be_written_decide_nothing(tmp_path: Path, words: str, code: int) -> None:
+    """A full disk behind stderr: neither VERIFIED nor REFUSED by accident."""
+    (tmp_path / "file").write_bytes(b"")
+    assert shell(f"{PROGRAM} {words} 2>/dev/full", tmp_path).returncode == code
+    gone = shell(f"{PROGRAM} {words} 2>&1 | true; echo ${{PIPESTATUS[0]}}", tmp_path)
+    assert gone.stdout.strip() in {str(code), "2", "5"}
+
+
+def test_a_note_that_cannot_be_written_is_this_machines_fault(project: Project) -> None:
+    project.signed()
+    done = shell(f"{PROGRAM} root rotate --project {project.folder} 2>/dev/full", project.folder)
+    assert done.returncode == 5
 
 
 def test_no_name_makes_a_line_of_its_own(project: Project) -> None:

@@ -15,11 +15,13 @@ import pytest
 from relsign.cli.main import execute
 from relsign.cli.show import short_digest
 from relsign.crypto.digest import sha256_hex
+from relsign.crypto.keys import check_members
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.roster import parse_roster
 from relsign.sign.keystore import KeyStore
-from tests.projects import PROGRAM, Project, make_project, run_program
+from relsign.sign.links import seal
+from tests.projects import PASSPHRASE, PROGRAM, Project, make_project, run_program
 from tests.verify.releases import NAME
 
 Capture = pytest.CaptureFixture[str]
@@ -45,7 +47,7 @@ def test_status_leads_from_step_to_step(project: Project, capsys: Capture) -> No
     project.build("builder-b")
     assert project.run("status") == 3
     out = capsys.readouterr().out
-    assert "builders: builder-a  builder-b" in out
+    assert "builders: builder-a, builder-b\n" in out
     assert "█ █  demo-1.0.tar.gz  same bytes" in out
     assert "Next: relsign policy sign --as NAME" in out
     for name in ("olga", "oona"):
@@ -58,6 +60,17 @@ def test_status_leads_from_step_to_step(project: Project, capsys: Capture) -> No
     assert project.run("status", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["next"] == "relsign publish --to DIR"
+    assert project.run("status") == 0
+    assert "  ✓ signers   2 (need 2)  sam, sven\n" in capsys.readouterr().out
+
+
+def test_status_of_a_project_with_publishers_names_them(
+    tmp_path: Path, keys: Path, capsys: Capture
+) -> None:
+    project = make_project(tmp_path / "project", keys, tmp_path / "site", publisher=True)
+    project.signed()
+    assert project.run("status") == 0
+    assert "Next: relsign publish --to DIR --as NAME\n" in capsys.readouterr().out
 
 
 def test_builders_that_disagree_are_shown_and_nothing_is_signed(
@@ -67,7 +80,9 @@ def test_builders_that_disagree_are_shown_and_nothing_is_signed(
     project.build("builder-b", b"other bytes")
     assert project.run("status") == 1
     out = capsys.readouterr().out
-    assert "█ ▓  demo-1.0.tar.gz  DIFFERENT BYTES" in out
+    assert "█ ▓  demo-1.0.tar.gz  DIFFERENT BYTES: builder-a, builder-b\n" in out
+    assert "Next: find out why builder-a, builder-b got other bytes" in out
+    assert not [line for line in out.splitlines() if line != line.rstrip()]
     for name in ("olga", "oona"):
         project.run_signing("policy", "sign", "--as", name)
     assert project.run_signing("sign", "--as", "sam", "--yes") == 1
@@ -79,6 +94,11 @@ def test_a_dissenter_stops_the_signers(project: Project, capsys: Capture) -> Non
     project.build("builder-a")
     project.build("builder-b")
     project.build("builder-c", b"other bytes")
+    capsys.readouterr()
+    assert project.run("status") == 1
+    out = capsys.readouterr().out
+    assert "█ █ ▓  demo-1.0.tar.gz  DIFFERENT BYTES: builder-c\n" in out
+    assert "Next: find out why builder-c got other bytes" in out
     for name in ("olga", "oona"):
         project.run_signing("policy", "sign", "--as", name)
     assert project.run_signing("sign", "--as", "sam", "--yes") == 1
@@ -346,7 +366,10 @@ def test_what_no_signer_signed_is_no_release_before(project: Project, spoil: str
         first.folder.symlink_to(project.folder / "elsewhere")
     else:
         envelope = parse_envelope(first.statement_file.read_bytes(), STATEMENT_FILE)
-        first.statement_file.write_bytes(envelope.with_signatures(()).to_bytes())
+        members = project.workspace.roster().member
+        olga = next(p for p in check_members(members, "", share_roles=True) if p.name == "olga")
+        sign = KeyStore(project.keys).open("olga", PASSPHRASE).sign
+        first.statement_file.write_bytes(seal(envelope.payload, olga, sign).to_bytes())
     next_version(project)
     assert project.run_signing("sign", "--as", "sam", "--yes") == 0
 

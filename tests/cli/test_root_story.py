@@ -49,7 +49,7 @@ def copy_of(project: Project, name: str) -> Project:
 
 def with_roots(bundle: Path, roots: tuple[bytes, ...], to: Path) -> Path:
     """Write a bundle whose root chain is another."""
-    files = parse_bundle(bundle.read_bytes()).contents()
+    files = parse_bundle(bundle.read_bytes()).files
     files |= {f"{number}.root.json": data for number, data in enumerate(roots, 1)}
     to.write_bytes(make_bundle("demo", "1.0", files).to_bytes())
     return to
@@ -85,7 +85,7 @@ def test_a_thief_with_one_owners_key_changes_neither_root_nor_layout(
     assert thief.run("root", "show", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["signed_by"] == ["olga"]
-    assert shown["still_needed"] == ["missing: 1 more owner(s) of version 1 (oona, otto)"]
+    assert shown["still_needed"] == ["missing: 1 more owner of version 1 (oona, otto)"]
     assert thief.run_signing("policy", "sign", "--as", "olga") == 3
     assert "signed by 1 of the owners of version 1 (need 2)" in capsys.readouterr().err
 
@@ -139,6 +139,11 @@ def test_the_other_owners_take_a_stolen_key_out(project: Project, capsys: Captur
     assert "2 owners signed" in out
     assert "oona otto" in out
 
+
+def test_a_key_that_was_taken_out_stays_out(project: Project, capsys: Capture) -> None:
+    words = ("--revoke", "laptop stolen", "--replacement", "olga-2")
+    assert project.run("root", "remove", "olga", *words) == 0
+    project.sign_root("otto", "oona")
     # The old key counts for nothing, and nobody enrols it again, under whatever name.
     assert project.run_signing("policy", "sign", "--as", "olga") == 2
     twin = project.folder / "oleg.toml"
@@ -160,7 +165,7 @@ def test_the_other_owners_take_a_stolen_key_out(project: Project, capsys: Captur
     assert project.run("root", "show") == 0
     shown = capsys.readouterr().out
     assert "signed by olga-2, otto" in shown
-    assert "missing: 1 more owner(s) of version 2 (oona)" in shown
+    assert "missing: 1 more owner of version 2 (oona)" in shown
     project.sign_root("oona")
     assert open_root(root_chain(project.workspace)[2]).root.version == 3
 
@@ -272,6 +277,63 @@ def test_a_release_is_taken_back(project: Project, capsys: Capture) -> None:
     assert "revoked release  1.0: tampered tarball; 1.1 instead" in capsys.readouterr().out
 
 
+def test_a_version_nobody_knows_is_taken_back_with_a_note(
+    project: Project, capsys: Capture
+) -> None:
+    words = ("root", "revoke", "9.9", "--reason", "never to be used")
+    capsys.readouterr()
+    assert project.run(*words) == 0
+    assert "note: release/ here holds no version 9.9" in capsys.readouterr().err
+    project.build("builder-a")
+    assert project.run("root", "revoke", "1.0", "--reason", "bad") == 0
+    assert "note: " not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("revoke", "1.0", "--reason", "two\nlines"), "--reason"),
+        (("revoke", "1.0", "--reason", ""), "--reason"),
+        (("revoke", "1 0", "--reason", "x"), "VERSION"),
+        (("revoke", "1.0", "--reason", "x", "--replacement", "../1"), "--replacement"),
+        (("revoke", "1.0", "--reason", "x", "--statement", "zz"), "--statement"),
+        (("remove", "sara", "--revoke", "two\nlines"), "--revoke"),
+        (("remove", "sara", "--revoke", "x", "--replacement", "A B"), "--replacement"),
+    ],
+)
+def test_bad_words_are_blamed_on_the_option(
+    project: Project, capsys: Capture, words: tuple[str, ...], option: str
+) -> None:
+    before = project.workspace.policy_file.read_bytes(), project.workspace.roster_file.read_bytes()
+    capsys.readouterr()
+    assert project.run("root", *words) == 2
+    assert capsys.readouterr().err.startswith(f"error: {option}: ")
+    after = project.workspace.policy_file.read_bytes(), project.workspace.roster_file.read_bytes()
+    assert before == after
+
+
+def test_the_same_card_is_added_once(project: Project, capsys: Capture) -> None:
+    card = str(KeyStore(project.keys).card_file("pia"))
+    roster = project.workspace.roster_file
+    for command in ("root", "key"):
+        before = roster.read_bytes()
+        capsys.readouterr()
+        assert project.run(command, "add", card) == 0
+        said = capsys.readouterr().err
+        assert ("added pia: publisher of acme\n" in said) is (command == "root")
+        assert ("pia is there already\n" in said) is (command == "key")
+        assert project.run(command, "add", card) == 0
+        assert "pia is there already\n" in capsys.readouterr().err
+        assert (roster.read_bytes() == before) is (command == "key")
+    # The name of another card is taken as before.
+    text = Path(card).read_text().replace('"acme"', '"birch"')
+    other = project.folder / "other.toml"
+    other.write_text(text)
+    for command in ("root", "key"):
+        assert project.run(command, "add", str(other)) == 2
+        assert "a member of that name exists" in capsys.readouterr().err
+
+
 # --- what people are shown ----------------------------------------------------------------------
 
 
@@ -285,7 +347,7 @@ def test_a_root_is_shown_with_its_history(project: Project, capsys: Capture) -> 
     assert "owners (need 2)" in lines
     assert "builders (need 2, of 2 organisations)" in lines
     assert "  signed by nobody yet" in lines
-    assert "  missing: 2 more owner(s) of version 1 (olga, oona, otto)" in lines
+    assert "  missing: 2 more owners of version 1 (olga, oona, otto)" in lines
     assert lines.index("Version 1") < lines.index("Version 2")
     assert "  removed sara (signer)" in lines
     assert project.run("root", "show", "--json") == 0
@@ -309,7 +371,7 @@ def test_what_a_root_withstands_is_said_and_is_no_verdict(
     assert project.run("root", "analyse") == 0
     out = capsys.readouterr().out
     assert "GRAVE\n  1  acme alone can replace the root" in out
-    assert "owner          3       3              2       2            1  2 key(s)" in out
+    assert "owner          3       3              2       2            1  2 keys" in out
     assert project.run("root", "analyse", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["findings"][0]["gravity"] == "grave"

@@ -175,9 +175,7 @@ def test_one_form_at_a_time(repository: Repository) -> None:
     assert _command(repository, "--json", "--csv") == 2
 
 
-def test_quiet_prints_nothing(
-    repository: Repository, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_quiet_prints_nothing(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     assert _command(repository, "-q") == 0
     repository.put("carol", OTHER)
     assert _command(repository, "-q") == 1

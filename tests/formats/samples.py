@@ -397,25 +397,18 @@ def make_lock() -> BuilderLock:
         source_date_epoch=1_700_000_000,
         packages=(
             LockedPackage(
-                name="base-files",
-                version="1:12.4+deb12u15",
-                architecture="amd64",
-                sha256=BB,
-                size=70_936,
-                path="pool/main/b/base-files/base-files_12.4+deb12u15_amd64.deb",
+                name="base-files", version="1:12.4+deb12u15", architecture="amd64", sha256=BB,
+                size=70_936, path="pool/main/b/base-files/base-files_12.4+deb12u15_amd64.deb",
             ),
         ),
         wheels=(
             LockedWheel(
-                name="hatchling",
-                version="1.32.4",
-                file="hatchling-1.32.4-py3-none-any.whl",
-                sha256=CC,
-                size=70_000,
+                name="hatchling", version="1.32.4", file="hatchling-1.32.4-py3-none-any.whl",
+                sha256=CC, size=70_000,
             ),
         ),
         rootfs=RootFileSystem(sha256=AA, size=120_000_000),
-    )
+    )  # fmt: skip
 
 
 # --- tables people write -----------------------------------------------------------------------
@@ -478,7 +471,7 @@ def read_envelope(data: bytes) -> Envelope:
 
 def read_bundle(data: bytes) -> dict[str, bytes]:
     """Parse a bundle and the base64 inside it."""
-    return parse_bundle(data).contents()
+    return parse_bundle(data).files
 
 
 JSON_SAMPLES = {

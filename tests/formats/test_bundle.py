@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from relsign.formats.bundle import MAX_FILES, bundle_file_name, make_bundle, parse_bundle
+from relsign.errors import InputError
+from relsign.formats.bundle import (
+    MAX_BUNDLE_BYTES,
+    MAX_FILES,
+    bundle_file_name,
+    make_bundle,
+    parse_bundle,
+    read_carefully,
+)
 from tests.formats.samples import (
     BAD_NAMES,
     REMOVE,
@@ -51,7 +59,48 @@ def test_second_forms_of_base64_are_refused(text: str, words: str) -> None:
 
 def test_files_come_out_as_they_went_in() -> None:
     contents = {"release.layout": b"\xff\x00", "empty": b""}
-    assert parse_bundle(make_bundle("gzip", "1.12", contents).to_bytes()).contents() == contents
+    assert parse_bundle(make_bundle("gzip", "1.12", contents).to_bytes()).files == contents
+
+
+LARGE = bytes(range(256)) * 3000
+CONTENTS: list[dict[str, bytes]] = [
+    {},
+    {"empty": b""},
+    {"a": LARGE, "b.end": LARGE[:-1], "c": LARGE[:-2]},
+    {"a.end": b"1", "b.end": b"2"},
+]
+
+
+@pytest.mark.parametrize("contents", CONTENTS)
+def test_what_is_left_out_is_read_all_the_same(contents: dict[str, bytes]) -> None:
+    bundle = make_bundle("gzip", "1.12", contents)
+    data = bundle.to_bytes()
+    assert parse_bundle(data) == bundle
+    kept = {name: held for name, held in contents.items() if not name.endswith(".end")}
+    assert parse_bundle(data, leave_out=".end").files == kept
+    for place in range(0, len(data), max(1, len(data) // 40)):
+        for other in (data[:place], data[:place] + b" " + data[place:], data + b"\n"):
+            with pytest.raises(InputError):
+                parse_bundle(other, leave_out=".end")
+
+
+@pytest.mark.parametrize("text", ["AAA", "AB==", "=", "a-_b"])
+def test_base64_that_is_left_out_must_be_canonical(text: str) -> None:
+    data = dump(change(WHOLE, ("files", "x.end"), text))
+    with pytest.raises(InputError, match=r"bundle: files(\.x\.end|\[x\.end\]): .*base64"):
+        parse_bundle(data, leave_out=".end")
+
+
+@pytest.mark.parametrize("leave_out", [None, ".end", "b"])
+def test_the_careful_way_comes_to_the_same(leave_out: str | None) -> None:
+    data = make_bundle("gzip", "1.12", {"a": b"1", "b.end": b"2"}).to_bytes()
+    careful = read_carefully(data, "bundle", leave_out)
+    assert careful == parse_bundle(data, leave_out=leave_out)
+
+
+def test_its_size_is_bounded() -> None:
+    with pytest.raises(InputError, match="too large"):
+        parse_bundle(b"{" * (MAX_BUNDLE_BYTES + 1))
 
 
 def test_the_name_says_the_release() -> None:

@@ -10,7 +10,16 @@ from in_toto.models.link import Link as ReferenceLink
 from in_toto.models.metadata import Metadata as ReferenceMetadata
 
 from relsign.errors import InputError
-from relsign.formats.link import MAX_HEARD, Byproducts, Host, Link, link_file_name, parse_link
+from relsign.formats.link import (
+    MAX_HEARD,
+    Byproducts,
+    Host,
+    Link,
+    Sha256,
+    link_file_name,
+    parse_link,
+)
+from relsign.formats.names import Digest
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
@@ -186,3 +195,53 @@ def test_the_reference_reads_byproducts_as_they_are(tmp_path: pathlib.Path) -> N
     reference = ReferenceMetadata.load(tmp_path / "file").get_payload()
     assert isinstance(reference, ReferenceLink)
     assert reference.byproducts == plain(OPENED)
+
+
+LIKE = make_link()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_shared"),
+    [
+        ({}, True),
+        ({"byproducts": Byproducts(commitment_salt=Digest(AA), heard=(Digest(BB),))}, True),
+        ({"command": ("other",)}, True),
+        ({"products": LIKE.products | {"more": Sha256(sha256=Digest(AA))}}, False),
+        ({"products": dict.fromkeys(LIKE.products, Sha256(sha256=Digest("9" * 64)))}, False),
+        ({"materials": {}}, False),
+    ],
+)
+def test_what_two_builders_say_alike_is_read_once(
+    changes: dict[str, object], *, is_shared: bool
+) -> None:
+    payload = msgspec.structs.replace(LIKE, **changes).to_bytes()
+    link = parse_link(payload, like=LIKE)
+    assert link == parse_link(payload)
+    assert (link.products is LIKE.products) is is_shared
+    assert (link.materials is LIKE.materials) is is_shared
+
+
+@pytest.mark.parametrize(("path", "new", "where", "words"), ROWS)
+def test_wrong_fields_are_refused_beside_a_good_link_too(
+    path: Path, new: object, where: str, words: str
+) -> None:
+    def parse(data: bytes) -> object:
+        return parse_link(data, like=LIKE)
+
+    place = f"link: {where}" if where else "link"
+    assert_refused(parse, dump(change(WHOLE, path, new)), place, words)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{}", b"\xff", LIKE.to_bytes() + b" ", b" " + LIKE.to_bytes()]
+)
+def test_other_bytes_are_refused_beside_a_good_link_too(payload: bytes) -> None:
+    with pytest.raises(InputError):
+        parse_link(payload, like=LIKE)
+
+
+def test_an_opening_of_another_step_is_refused_beside_a_good_link_too() -> None:
+    source = msgspec.structs.replace(LIKE, name="source").to_bytes()
+    salted = b'"byproducts":{"commitment_salt":"' + AA.encode() + b'","heard":[]}'
+    with pytest.raises(InputError, match="commitment_salt"):
+        parse_link(source.replace(b'"byproducts":{}', salted), like=LIKE)

@@ -91,7 +91,7 @@ def test_a_link_of_a_dissenter_is_evidence_too(project: Project) -> None:
     candidate = collect(project)
     assert f"in-toto/dissent/{name}" in candidate.files
     assert f"in-toto/{name}" not in candidate.files
-    assert name in parse_bundle(candidate.bundle, "bundle").contents("bundle")
+    assert name in parse_bundle(candidate.bundle, "bundle").files
 
 
 def test_a_builder_that_speaks_with_two_tongues(project: Project, capsys: Capture) -> None:

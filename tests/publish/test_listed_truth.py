@@ -66,7 +66,7 @@ def test_a_revoked_release_is_withdrawn_and_its_number_stays_taken(
 def strip(folder: Path) -> None:
     """Take every link out of a published bundle."""
     path = folder / "demo-1.0.relsign"
-    contents = parse_bundle(path.read_bytes(), path.name).contents(path.name)
+    contents = parse_bundle(path.read_bytes(), path.name).files
     kept = {name: data for name, data in contents.items() if not name.endswith(".link")}
     path.write_bytes(make_bundle("demo", "1.0", kept).to_bytes())
 

@@ -116,14 +116,14 @@ def test_a_junk_signature_is_not_published(project: Project, name: str, capsys: 
     path.write_bytes(parse_envelope(good, name).with_signatures((junk,)).to_bytes())
     capsys.readouterr()
     assert project.publish() == 0
-    assert f"{name}: left out: 1 signatures that do not hold" in capsys.readouterr().err
+    assert f"{name}: left out: 1 signature that does not hold" in capsys.readouterr().err
     assert signatures(project.published / "in-toto" / name) == 2
 
 
 def test_published_junk_blocks_no_renewal(published: Project, capsys: Capture) -> None:
     """An earlier publisher may have let a signature through that nobody made."""
     path = published.published / BUNDLE
-    contents = parse_bundle(path.read_bytes(), BUNDLE).contents(BUNDLE)
+    contents = parse_bundle(path.read_bytes(), BUNDLE).files
     junk = Signature(keyid="ab" * 32, sig=bytes(64))
     envelope = parse_envelope(contents[STATEMENT_FILE], STATEMENT_FILE)
     contents[STATEMENT_FILE] = envelope.with_signatures((junk,)).to_bytes()

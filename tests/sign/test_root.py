@@ -79,7 +79,7 @@ def test_the_first_version_counts_when_enough_owners_signed(
     assert project.run("root", "new") == 0
     said = capsys.readouterr().err
     assert "(version 1)" in said
-    assert "2 more owner(s) of version 1 sign it (olga, oona, otto)" in said
+    assert "2 more owners of version 1 must sign (olga, oona, otto)" in said
     assert present(project).signatures == ()
     with pytest.raises(NotEnoughError, match="signed by 0 of its own owners"):
         current(project)
@@ -88,8 +88,34 @@ def test_the_first_version_counts_when_enough_owners_signed(
         current(project)
     project.sign_root("oona")
     assert current(project).root == present(project).signed
+    capsys.readouterr()
+    assert project.run("root", "new") == 0
+    assert capsys.readouterr().err.startswith("unchanged ")
+    assert current(project).root == present(project).signed
+    project.set_policy("signers = 2", "signers = 1")
     assert project.run("root", "new") == 2
     assert "there is a root already" in capsys.readouterr().err
+
+
+def test_owners_are_shown_the_rules_of_a_first_root_and_what_is_next(
+    project: Project, capsys: Capture
+) -> None:
+    project.workspace.root_file.unlink()
+    assert project.run("root", "new") == 0
+    capsys.readouterr()
+    project.sign_root("olga")
+    said = capsys.readouterr().err
+    for line in (
+        "  thresholds: 2 owners, 2 signers, 2 builders of 2 organisations\n",
+        "  dissent: refuse\n",
+        "  commit: no\n",
+        "  freshness: not required, a listing is fresh for 7 days\n",
+        "  log: none\n",
+        "Next: 1 more owner of version 1 must sign (oona, otto), with `relsign root sign",
+    ):
+        assert line in said
+    project.sign_root("oona")
+    assert "Next: `relsign root analyse` says" in capsys.readouterr().err
 
 
 def test_an_owner_is_shown_what_is_signed(second: Project, capsys: Capture) -> None:
@@ -98,7 +124,9 @@ def test_an_owner_is_shown_what_is_signed(second: Project, capsys: Capture) -> N
     said = capsys.readouterr().err
     for words in ("version 1 → 2", "thresholds.signers 2 → 1", "  words ", "signed by olga"):
         assert words in said
-    assert "1 more owner(s) of version 2 sign it (oona, otto)" in said
+    second.sign_root("oona")
+    assert "Next: `relsign publish --to DIR --root-only`" in capsys.readouterr().err
+    assert "1 more owner of version 2 must sign (oona, otto)" in said
 
 
 @pytest.mark.parametrize("name", ["sam", "builder-a", "nobody"])
@@ -253,7 +281,7 @@ def test_the_next_version_needs_the_owners_before_and_its_own(
 ) -> None:
     taken_over.sign_root("olga", "ossi")
     said = capsys.readouterr().err
-    assert "1 more owner(s) of version 1 sign it (oona, otto)" in said
+    assert "1 more owner of version 1 must sign (oona, otto)" in said
     assert "of version 2" not in said.splitlines()[-1]
     with pytest.raises(NotEnoughError, match="1 of the owners of version 1"):
         current(taken_over)

@@ -104,6 +104,9 @@ INLINE = (
 )
 
 
+OTHER_OLGA = msgspec.structs.replace(OLGA, organisation="birch")
+
+
 def removing(name: str) -> Callable[[Edit], Edit]:
     return lambda it: remove_member(it, name)
 
@@ -125,11 +128,11 @@ reason = "worse"
         (edit(block("olga")), removing("nobody"), "no member of that name"),
         (edit(block("olga").replace("\n", "\r")), removing("olga"), "TOML"),
         (edit(INLINE), removing("olga"), "not written as"),
-        (edit(block("olga")), lambda it: add_members(it, (OLGA,)), "name exists"),
-        (edit(block("olga")), lambda it: add_members(it, (OTTO, OTTO)), "name exists"),
-        (edit(""), revoking("../1.0"), "version"),
+        (edit(block("olga")), lambda it: add_members(it, (OTHER_OLGA,)), "name exists"),
+        (edit(""), lambda it: add_members(it, (OLGA, OTHER_OLGA)), "name exists"),
+        (edit(""), revoking("../1.0"), "VERSION"),
         (edit(""), revoking("1.0", reason="two\nlines"), "reason"),
-        (edit(""), revoking("1.0", statement="12"), "statement_sha256"),
+        (edit(""), revoking("1.0", statement="12"), "--statement"),
         (edit(""), revoking("1.0", replacement="1.0"), "the replacement is revoked"),
         (edit("", REVOKED), revoking("1.0", replacement="0.9"), "the replacement is revoked"),
         (edit("", REVOKED), revoking("0.9"), "is revoked already"),
@@ -137,7 +140,7 @@ reason = "worse"
         (
             edit(block("olga")),
             lambda it: remove_member(it, "olga", Revoking("", "olga-2")),
-            "reason",
+            "--revoke",
         ),
         (
             edit(block("olga")),
@@ -157,6 +160,9 @@ def test_members_are_added_at_the_end() -> None:
     added = add_members(edit(COMMENTED.replace(block("oona"), "")), (OONA,))
     assert added.roster.decode().startswith("# The roster of demo.")
     assert names(added.roster) == ["olga", "otto", "oona"]
+    # A card that is there word for word is not added again.
+    assert add_members(added, (OONA, OLGA)) == added
+    assert add_members(edit(""), (OTTO, OTTO)) == add_members(edit(""), (OTTO,))
 
 
 def test_what_is_taken_back_stands_at_the_end_of_the_policy_with_its_comments_kept() -> None:

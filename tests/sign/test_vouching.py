@@ -77,7 +77,7 @@ def test_the_log_is_asked_for_todays_proof() -> None:
         (NOW, NOW + timedelta(days=60), False),
     ):
         proof = log.proof(0, cosigned=dict.fromkeys(("wanda", "wilma"), seen)).to_bytes()
-        bundle = parse_bundle(made.bundle()).contents() | {PROOF_FILE: proof}
+        bundle = parse_bundle(made.bundle()).files | {PROOF_FILE: proof}
         proven = make_bundle("demo", "1.0", bundle).to_bytes()
         if holds:
             assert verify_for_vouching((logged,), proven, today).root == logged

@@ -206,7 +206,25 @@ def test_credentials_reach_the_server_and_no_message(server: Server) -> None:
     with pytest.raises(HostError) as caught:
         download(f"{url}/status-404", io.BytesIO(), QUICK)
     assert "s3cret" not in f"{caught.value} {caught.value.hint}"
-    assert redacted("https://a:b@h:1/x?y") == "https://h:1/x?y"
+    with pytest.raises(HostError) as caught:
+        download(f"{url}/?token=s3cret&s3cret/status-404", io.BytesIO(), QUICK)
+    assert caught.value.got == "status 404"
+    assert caught.value.where == f"{server.url}/?token=...&..."
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a:b@h:1/x", "https://h:1/x"),
+        ("https://h/x?token=s3cret", "https://h/x?token=..."),
+        ("https://h/x?a=1&s3cret&b=?=s3cret#end", "https://h/x?a=...&...&b=...#end"),
+        ("https://h/x?s3cret", "https://h/x?..."),
+        ("https://h/x?", "https://h/x?..."),
+        ("https://h/x#a=b", "https://h/x#a=b"),
+    ],
+)
+def test_messages_keep_no_secret_of_a_url(url: str, shown: str) -> None:
+    assert redacted(url) == shown
 
 
 def test_the_proxy_variable_is_honoured_and_no_proxy_too(

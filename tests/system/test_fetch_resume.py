@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -13,14 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from relsign.errors import HostError, InputError
+from relsign.errors import HostError
 from relsign.system.fetch import (
+    Downloaded,
     FetchLimits,
+    Progress,
     ServerRefusedError,
     TooLargeError,
     download_bytes,
     network_environment,
+    silent,
 )
+from relsign.system.part import open_part
 from relsign.system.resume import fetch_to_part
 
 BODY = bytes(range(256)) * 40
@@ -125,16 +127,24 @@ def part(tmp_path: Path) -> Path:
     return tmp_path / "file.part"
 
 
+def fetch_part(
+    url: str, path: Path, sha256: str, limits: FetchLimits, progress: Progress = silent
+) -> Downloaded:
+    """Open a part and fill it, as whoever downloads does."""
+    with open_part(path) as part:
+        return fetch_to_part(url, part, sha256, limits, progress)
+
+
 def fetch(server: Server, part: Path) -> None:
     """Fetch, and demand that the right file is there."""
-    got = fetch_to_part(server.url, part, SHA, QUICK)
+    got = fetch_part(server.url, part, SHA, QUICK)
     assert (got.sha256, got.size) == (SHA, len(BODY))
     assert part.read_bytes() == BODY
 
 
 def test_a_file_arrives_in_one_piece(server: Server, part: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    fetch_to_part(server.url, part, SHA, QUICK, lambda done, total: seen.append((done, total)))
+    fetch_part(server.url, part, SHA, QUICK, lambda done, total: seen.append((done, total)))
     assert part.read_bytes() == BODY
     assert seen[-1] == (len(BODY), len(BODY))
     assert server.ranges_asked() == [""]
@@ -152,7 +162,7 @@ def test_a_break_is_mended_with_the_rest(server: Server, part: Path, etag: str) 
 def test_progress_counts_the_whole_file(server: Server, part: Path) -> None:
     part.write_bytes(BODY[:1000])
     seen: list[tuple[int, int | None]] = []
-    fetch_to_part(server.url, part, SHA, QUICK, lambda done, total: seen.append((done, total)))
+    fetch_part(server.url, part, SHA, QUICK, lambda done, total: seen.append((done, total)))
     assert seen[-1] == (len(BODY), len(BODY))
     assert all(done > 1000 for done, _total in seen)
 
@@ -198,7 +208,7 @@ def test_a_changed_validator_brings_the_whole_file(server: Server, part: Path) -
     def change(_done: int, _total: int | None) -> None:
         server.etag = '"v2"'
 
-    assert fetch_to_part(server.url, part, SHA, QUICK, change).sha256 == SHA
+    assert fetch_part(server.url, part, SHA, QUICK, change).sha256 == SHA
     assert [asked.get("if-range") for asked in server.asked] == [None, '"v1"']
 
 
@@ -222,7 +232,7 @@ def test_a_part_longer_than_the_file_starts_again(server: Server, part: Path, to
 
 def test_wrong_bytes_are_handed_back_with_their_digest(server: Server, part: Path) -> None:
     server.body = OTHER
-    got = fetch_to_part(server.url, part, SHA, QUICK)
+    got = fetch_part(server.url, part, SHA, QUICK)
     assert got.sha256 == hashlib.sha256(OTHER).hexdigest()
     assert server.ranges_asked() == [""]
 
@@ -232,7 +242,7 @@ def test_a_line_that_always_breaks_is_given_up_and_the_part_stays(
 ) -> None:
     server.cut = [10] * 20
     with pytest.raises(HostError, match="download failed") as caught:
-        fetch_to_part(server.url, part, SHA, QUICK)
+        fetch_part(server.url, part, SHA, QUICK)
     assert caught.value.hint
     assert part.read_bytes() == BODY[:30]
     server.cut = []
@@ -244,7 +254,7 @@ def test_breaks_that_bring_much_do_not_count(server: Server, part: Path) -> None
     server.cut = [1 << 20] * 5
     digest = hashlib.sha256(server.body).hexdigest()
     limits = FetchLimits(max_bytes=8 << 20, read_seconds=2, retries=1)
-    assert fetch_to_part(server.url, part, digest, limits).sha256 == digest
+    assert fetch_part(server.url, part, digest, limits).sha256 == digest
 
 
 @pytest.mark.parametrize("there", [0, 1000])
@@ -252,13 +262,13 @@ def test_a_file_is_never_longer_than_allowed(server: Server, part: Path, there: 
     part.write_bytes(BODY[:there])
     limits = FetchLimits(max_bytes=len(BODY) - 1, read_seconds=2, retries=0)
     with pytest.raises(TooLargeError):
-        fetch_to_part(server.url, part, SHA, limits)
+        fetch_part(server.url, part, SHA, limits)
 
 
 def test_an_error_status_keeps_the_part(server: Server, part: Path) -> None:
     part.write_bytes(BODY[:1000])
     with pytest.raises(ServerRefusedError) as caught:
-        fetch_to_part(f"{server.url}-no-more", part, SHA, QUICK)
+        fetch_part(f"{server.url}-no-more", part, SHA, QUICK)
     assert caught.value.status == 404
     assert part.read_bytes() == BODY[:1000]
 
@@ -266,37 +276,13 @@ def test_an_error_status_keeps_the_part(server: Server, part: Path) -> None:
 def test_no_answer_keeps_the_part(part: Path) -> None:
     part.write_bytes(BODY[:1000])
     with pytest.raises(HostError, match="download failed"):
-        fetch_to_part("http://127.0.0.1:1/", part, SHA, FetchLimits(retries=0))
+        fetch_part("http://127.0.0.1:1/", part, SHA, FetchLimits(retries=0))
     assert part.read_bytes() == BODY[:1000]
-
-
-@pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
-def test_a_part_must_be_a_plain_file(server: Server, tmp_path: Path, kind: str) -> None:
-    part = tmp_path / "part"
-    target = tmp_path / "target"
-    target.write_bytes(b"precious")
-    if kind == "link":
-        part.symlink_to(target)
-    elif kind == "folder":
-        part.mkdir()
-    else:
-        os.mkfifo(part)
-    with pytest.raises(InputError, match="not a regular file"):
-        fetch_to_part(server.url, part, SHA, QUICK)
-    assert target.read_bytes() == b"precious"
 
 
 def test_a_part_that_cannot_be_made_is_a_host_error(server: Server, tmp_path: Path) -> None:
     with pytest.raises(HostError):
-        fetch_to_part(server.url, tmp_path / "absent" / "part", SHA, QUICK)
-
-
-def test_two_processes_do_not_fill_one_part(server: Server, part: Path) -> None:
-    with part.open("wb") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        with pytest.raises(HostError, match="another process"):
-            fetch_to_part(server.url, part, SHA, QUICK)
-    fetch(server, part)
+        fetch_part(server.url, tmp_path / "absent" / "part", SHA, QUICK)
 
 
 # --- small files ---------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from relsign.trust.pinning import (
     Offer,
     Standing,
     compare,
+    pins_root,
     read_offer,
     resembling,
     root_address,
@@ -157,8 +158,10 @@ def test_a_root_comes_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "root.json"
     path.write_bytes(DATA)
     assert read_offer(str(path), NOON).url is None
-    with pytest.raises(InputError, match="no such file"):
-        read_offer(str(tmp_path / "none"), NOON)
+    assert read_offer(str(tmp_path), NOON).trusted.digest == DIGEST
+    for absent in (str(tmp_path / "none"), ""):
+        with pytest.raises(InputError, match="no such file"):
+            read_offer(absent, NOON)
     with pytest.raises(InputError, match="no such file"):
         read_offer("ftp://a.example/root.json", NOON)
     with pytest.raises(InputError, match="not a regular file"):
@@ -209,13 +212,8 @@ def one_wrong(place: int, word: str) -> str:
     "words",
     [
         *(one_wrong(place, "abandon") for place in range(12)),
-        one_wrong(3, "notaword"),
         " ".join(reversed(WORDS.replace(" · ", " ").split())),
         digest_words(open_root(fork_root()).digest),
-        WORDS.rsplit(" ", 1)[0],
-        f"{WORDS} zoo",
-        "",
-        "x" * 1000,
     ],
 )
 def test_one_wrong_word_is_a_refusal(words: str) -> None:
@@ -227,15 +225,50 @@ def test_one_wrong_word_is_a_refusal(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "digest",
-    ["", DIGEST[:32], DIGEST[:63] + "g", DIGEST[::-1], f"0x{DIGEST}", "\u0661" * 64, "0" * 64],
+    "words",
+    [
+        one_wrong(3, "notaword"),
+        WORDS.rsplit(" ", 1)[0],
+        f"{WORDS} zoo",
+        "",
+        "x" * 1000,
+    ],
 )
+def test_what_are_no_twelve_words_is_to_be_typed_again(words: str) -> None:
+    for digest in (None, DIGEST):
+        with pytest.raises(InputError) as caught:
+            compare(OFFER, words, digest)
+        assert caught.value.hint
+
+
+def test_what_the_person_has_is_expected_and_what_the_source_holds_is_got() -> None:
+    other = open_root(fork_root()).digest
+    for words, digest, expected, got in (
+        (digest_words(other), None, digest_words(other), WORDS),
+        (None, other.upper(), other, DIGEST),
+    ):
+        with pytest.raises(VerificationError) as caught:
+            compare(OFFER, words, digest)
+        assert (caught.value.expected, caught.value.got) == (expected, got)
+
+
+@pytest.mark.parametrize(
+    "digest",
+    ["", DIGEST[:32], DIGEST[:63] + "g", f"0x{DIGEST}", "\u0661" * 64],
+)
+def test_what_is_no_digest_is_to_be_copied_again(digest: str) -> None:
+    for words in (None, WORDS):
+        with pytest.raises(InputError, match="not a digest") as caught:
+            compare(OFFER, words, digest)
+        assert str(caught.value).isascii()
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("digest", [DIGEST[::-1], "0" * 64])
 def test_a_digest_is_compared_whole(digest: str) -> None:
-    with pytest.raises(VerificationError, match="not the digest of this root") as caught:
-        compare(OFFER, None, digest)
-    assert str(caught.value).isascii()
-    with pytest.raises(VerificationError):
-        compare(OFFER, WORDS, digest)
+    for words in (None, WORDS):
+        with pytest.raises(VerificationError, match="not the digest of this root"):
+            compare(OFFER, words, digest)
 
 
 # --- beside what is pinned ---------------------------------------------------------------------
@@ -252,6 +285,10 @@ def test_a_root_and_what_is_pinned(tmp_path: Path) -> None:
     store.accept_root("demo", second)
     assert standing_of(store, "demo", offer(second)) is Standing.SAME
     assert standing_of(store, "demo", OFFER) is Standing.SAME
+    (store.folder / "demo" / "roots" / "1.root.json").unlink()
+    assert standing_of(store, "demo", OFFER) is Standing.GONE
+    with pytest.raises(InputError, match="the pinned root is missing"):
+        standing_of(store, "demo", offer(second))
     (store.folder / "demo" / "pin.json").write_bytes(b"junk")
     assert standing_of(store, "demo", OFFER) is Standing.LOST
     (store.folder / "demo" / "pin.json").unlink()
@@ -317,3 +354,15 @@ def test_look_alikes_are_pointed_out(tmp_path: Path, project: str) -> None:
 @pytest.mark.parametrize("project", ["demos", "dem", "gzip"])
 def test_other_names_are_not(tmp_path: Path, project: str) -> None:
     assert resembling(pinned(tmp_path / "trust"), "x", project) == ()
+
+
+def test_the_same_root_under_another_name_is_known_for_the_same(tmp_path: Path) -> None:
+    store = pinned(tmp_path / "trust")
+    pin = store.recall("demo").pin
+    for number in (2, 3):
+        store.accept_root("demo", signed_root(root(number)))
+    for number in (1, 2, 3):
+        assert pins_root(store, pin, offer(signed_root(root(number))))
+    assert not pins_root(store, pin, offer(fork_root()))
+    (store.folder / "demo" / "roots" / "1.root.json").unlink()
+    assert not pins_root(store, pin, offer(signed_root(root(2))))

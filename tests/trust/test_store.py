@@ -315,13 +315,21 @@ def test_a_lost_root_is_no_way_back_to_the_one_before(
     for data in files:
         store.accept_root("demo", data)
     spoil(home(store) / "roots" / f"{version}.root.json", how)
-    with pytest.raises(InputError, match=f"version {version} of the root is missing") as caught:
-        store.recall("demo")
-    assert "trust refresh demo" in caught.value.hint
     if version == 1:
-        with pytest.raises(InputError, match="the pinned root is missing"):
-            store.standing_roots("demo")
+        for read in (store.recall, store.standing_roots):
+            with pytest.raises(InputError, match="the pinned root is missing") as caught:
+                read("demo")
+            assert "trust add" in caught.value.hint
+        assert not store.holds_pinned_root("demo")
+        with pytest.raises(VerificationError, match="not the root that is pinned"):
+            store.put_back("demo", open_root(files[1]))
+        store.put_back("demo", open_root(files[0]))
+        assert store.holds_pinned_root("demo")
+        assert store.recall("demo").roots == tuple(files)
     else:
+        with pytest.raises(InputError, match="version 3 of the root is missing") as caught:
+            store.recall("demo")
+        assert "trust refresh demo" in caught.value.hint
         assert store.standing_roots("demo") == tuple(files[:2])
         store.accept_root("demo", files[2])
         assert store.recall("demo").roots == tuple(files)

@@ -298,10 +298,14 @@ BROKEN_FULL: dict[str, Broken] = {
         "fresh", MISSING, "",
     ),
     "a listing from the future": (
-        FullRelease(listed_at=NOW + timedelta(days=2)), "fresh", REFUSED, "future",
+        FullRelease(listed_at=NOW + timedelta(days=2)), "fresh", MISSING, "future",
     ),
     "a listing that no publisher signed": (
-        FullRelease(publisher="sam"), "fresh", REFUSED, "publisher",
+        FullRelease(publisher="sam"), "fresh", MISSING, "no publisher of this project signed",
+    ),
+    "a listing of another project": (
+        FullRelease(listing_files=make_listing((), "pia", NOW, "other")),
+        "fresh", MISSING, "is of other",
     ),
     "a newer release is listed": (
         FullRelease(newer=("1.1",)), "fresh", REFUSED, "1.1",

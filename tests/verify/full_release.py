@@ -184,11 +184,13 @@ class FullRelease(Release):
         return decide(self.question())
 
 
-def make_listing(entries: tuple[ListedRelease, ...], publisher: str, now: datetime) -> ListingFiles:
+def make_listing(
+    entries: tuple[ListedRelease, ...], publisher: str, now: datetime, project: str = "demo"
+) -> ListingFiles:
     """Return a listing that a publisher signed at a time."""
     public = Ed25519Public(secret(publisher).verify_key.encode())
     party = Party(publisher, publisher, "acme", ("publisher",), public)
-    wanted = NextIndex("demo", entries, (party,), 7)
+    wanted = NextIndex(project, entries, (party,), 7)
     signer = Publisher(party, lambda message: sign_by(publisher, message))
     files = next_index(PresentIndex(), wanted, signer, now)
     return ListingFiles(files["timestamp.json"], files["1.snapshot.json"], files["1.targets.json"])

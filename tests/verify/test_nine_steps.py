@@ -8,6 +8,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from relsign.formats.link import Sha256
+from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation, Vouched
 from relsign.formats.root import Root, root_file_name
 from relsign.verify.decision import Decision, Question, decide
@@ -15,12 +17,14 @@ from relsign.verify.demands import Demands, Level
 from relsign.verify.root import open_root
 from relsign.verify.verdict import STEPS, Outcome, Row, Word
 from tests.verify.broken import added
-from tests.verify.broken_full import BROKEN_FULL, MISSING, REFUSED, next_root
+from tests.verify.broken_full import BROKEN_FULL, MISSING, REFUSED, hijacked_root, next_root
 from tests.verify.full_release import BEFORE, FullRelease, full_root, seen
 from tests.verify.releases import (
     LATER,
     NOW,
     Release,
+    changed_link,
+    link_files,
     make_fingerprint,
     make_root,
     member,
@@ -232,3 +236,71 @@ def test_a_release_made_when_its_root_had_expired_is_not_of_its_day() -> None:
     )
     said = row(release.decide(), "root")
     assert (said.outcome, "had expired" in said.text) == (REFUSED, True)
+
+
+# What held is kept, and nobody vetoes.
+
+
+@pytest.mark.parametrize("data", [b"{}", next_root(4), hijacked_root("mallory")])
+def test_a_root_that_held_is_kept_though_the_next_one_does_not(data: bytes) -> None:
+    newer = next_root(2, revoked=(Revocation(version="1.0", reason="bad"),))
+    chain = {root_file_name(2): newer, root_file_name(3): data}
+    decision = FullRelease(change_files=added(chain)).decide()
+    assert decision.verdict.word is not Word.VERIFIED
+    assert decision.root is not None
+    assert decision.root.root.version == 2
+
+
+def test_an_expired_root_is_kept_too() -> None:
+    brief = signed_root(root_of(full_root().policy, 2, NOW))
+    decision = FullRelease(change_files=added({root_file_name(2): brief})).decide()
+    assert decision.verdict.word is Word.REFUSED
+    assert decision.root is not None
+    assert decision.root.data == brief
+
+
+def test_a_name_that_is_no_version_of_the_root_is_refused() -> None:
+    release = FullRelease(change_files=added({"0002.root.json": next_root(2)}))
+    assert "not the name of a version" in row(release.decide(), "bytes").text
+
+
+def test_one_builder_with_another_command_vetoes_nothing_and_is_named() -> None:
+    strange = changed_link("builder-c", "build", command=("make", "evil"))
+    release = Release(change_files=added(strange))
+    decision = release.decide()
+    assert decision.verdict.word is Word.VERIFIED
+    assert "dissent: builder-c ran another command at step build" in (
+        row(decision, "builders").evidence
+    )
+    assert decision.release is not None
+    assert [party.name for party in decision.release.dissenters] == ["builder-c"]
+    strict = replace(release, demands=Demands(refuse_dissent=True)).decide()
+    assert strict.verdict.word is Word.REFUSED
+
+
+def test_dissent_over_the_sources_is_shown_though_the_products_agree() -> None:
+    materials = {"demo.tar": Sha256(sha256=Digest("e" * 64))}
+    strange = changed_link("builder-c", "source", products=materials)
+    agreeing = link_files(make_fingerprint(), "builder-c")
+    decision = Release(change_files=added({**agreeing, **strange})).decide()
+    assert decision.verdict.word is Word.VERIFIED
+    assert "1 dissent" in row(decision, "builders").text
+    assert decision.release is not None
+    assert [party.name for party in decision.release.dissenters] == ["builder-c"]
+
+
+def test_a_vouched_release_needs_no_newer_proof_of_the_log() -> None:
+    root = full_root()
+    digest = open_root(signed_root(root)).digest
+    entry = Vouched(
+        version="1.0", statement_sha256=FullRelease().evidence_digest(), root_sha256=digest
+    )
+    later = root_of(full_root(vouched=(entry,)).policy, 2, LATER + timedelta(days=900))
+    release = FullRelease(
+        root=later,
+        now=MUCH_LATER,
+        listed_at=MUCH_LATER,
+        change_files=added({root_file_name(1): signed_root(root)}),
+    )
+    decision = release.decide()
+    assert decision.verdict.word is Word.VERIFIED, decision.verdict
