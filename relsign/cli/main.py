@@ -95,31 +95,30 @@ def guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
         code = command(arguments)
         sys.stdout.flush()
     except RelsignError as error:
-        _try_to_say(lambda: show_error(error))
+        _try_to_say(*error_lines(error))
         return error.exit_code
     except KeyboardInterrupt:
-        _try_to_say(lambda: talk("interrupted; run the same command again to go on"))
+        _try_to_say("interrupted; run the same command again to go on")
         return INTERRUPTED
     except OSError as error:
         _machine_failed(error)
         return HostError.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
-        _try_to_say(lambda: _show_bug(error))
+        _try_to_say(
+            f"error: internal error: {type(error).__name__}: {error}",
+            "hint: this is a bug in relsign; nothing is verified. Please report it",
+        )
         return INTERNAL
     return code
 
 
-def _try_to_say(words: Callable[[], None]) -> None:
+def _try_to_say(*lines: str) -> None:
     """Say something on stderr if that can be; a full disk behind it decides nothing."""
     try:
-        words()
+        for line in lines:
+            talk(line)
     except OSError:
         _silence()
-
-
-def _show_bug(error: Exception) -> None:
-    talk(f"error: internal error: {type(error).__name__}: {error}")
-    talk("hint: this is a bug in relsign; nothing is verified. Please report it")
 
 
 def _machine_failed(error: OSError) -> None:
@@ -130,7 +129,7 @@ def _machine_failed(error: OSError) -> None:
     from relsign.system.files import host_error
 
     name = error.filename if isinstance(error.filename, str | os.PathLike) else ""
-    _try_to_say(lambda: show_error(host_error(error, name)))
+    _try_to_say(*error_lines(host_error(error, name)))
 
 
 def _silence() -> None:
@@ -143,14 +142,14 @@ def _silence() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def show_error(error: RelsignError) -> None:
-    """Print what is wrong, where, expected, got, and what to do next."""
+def error_lines(error: RelsignError) -> list[str]:
+    """Return the lines that say what is wrong, where, expected, got, and what to do next."""
     place = f"{error.where}: " if error.where else ""
-    talk(f"error: {place}{error.what}")
+    lines = [f"error: {place}{error.what}"]
     if error.expected:
-        talk(f"  expected: {error.expected}")
+        lines.append(f"  expected: {error.expected}")
     if error.got:
-        talk(f"  got:      {error.got}")
+        lines.append(f"  got:      {error.got}")
     # The only words of several lines are ours: how a build's log ends, each line escaped.
-    for number, line in enumerate(error.hint.splitlines()):
-        talk(line if number else f"hint: {line}")
+    hint = error.hint.splitlines()
+    return [*lines, *(line if number else f"hint: {line}" for number, line in enumerate(hint))]

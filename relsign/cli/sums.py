@@ -17,8 +17,9 @@ def verify_sums(
     """Print the verdicts on `files`, or on every file the manifests below `sums` name.
 
     `keys` is a folder of builders' key files, `policy` a TOML file, `as_format` one of
-    table, csv, json and quiet, which prints nothing.  Returns the exit code: 0 all verified, 1 something is refused,
-    3 not enough.  Raises InputError for a malformed policy, and as `check_sums`.
+    table, csv, json and quiet, which prints nothing.  Returns the exit code: 0 all
+    verified, 1 something is refused, 3 not enough.  Raises InputError for a policy that is
+    absent or malformed, and as `check_sums`.
     """
     from relsign.formats.sums_policy import parse_sums_policy
     from relsign.system.clock import now_utc

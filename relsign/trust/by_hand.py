@@ -1,9 +1,9 @@
 """Shell lines that redo one small thing each with tools everybody has.
 
 Pure: values in, lines out.  Every value is quoted for the shell, and each command is one
-line of printable characters.  They use what POSIX and coreutils give (`sha256sum`, `grep`, `basenc`, `test`), openssl or gpgv for
-signatures, and python3 to take JSON apart, isolated (`-I`) so that no file lying in the
-current folder is imported.
+line of printable characters.  They use what POSIX and coreutils give (`sha256sum`,
+`grep`, `basenc`, `test`), openssl or gpgv for signatures, and python3 to take JSON apart,
+isolated (`-I`) so that no file lying in the current folder is imported.
 
     >>> has_digest("a b", "00" * 32)
     "sha256sum < 'a b' | grep -F 0000000000000000000000000000000000000000000000000000000000000000"

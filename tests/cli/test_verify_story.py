@@ -26,7 +26,7 @@ VERIFIED  demo-1.0.tar.gz
   ✓ layout      2 owners signed, valid until {layout}: olga oona
   ✓ builders    2 of 3 built the same bytes (need 2, 2 organisations): builder-a builder-b
   ✓ fingerprint 1 bound
-  ✓ revocation  not revoked; follows nothing: the first release
+  ✓ revocation  1.0 is not revoked; follows nothing: the first release
 """
 
 

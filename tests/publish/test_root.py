@@ -201,7 +201,7 @@ def test_a_crash_before_the_root_is_mended_by_the_same_command(
     assert published.publish() == 0
     said = capsys.readouterr().err
     assert "ALREADY PUBLISHED  demo 1.1" in said
-    assert 'root.json: dissent "refuse" → "record"' in said
+    assert "root.json: dissent refuse → record" in said
     assert parse_root(published.root_file.read_bytes()).signed.version == 2
 
 

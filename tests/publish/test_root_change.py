@@ -127,7 +127,7 @@ IN_WORDS: list[tuple[dict[str, object], str, str]] = [
 def test_changes_are_words_and_no_document(
     changes: dict[str, object], there: str, back: str
 ) -> None:
-    old, new = make_root(), make_root(version=2, **changes)
+    old, new = make_root(), make_root(expires=LATER, version=2, **changes)
     assert describe_change(old, new).lines == ("version 1 → 2", there)
     assert describe_change(new, old).lines == ("version 2 → 1", back)
 

@@ -103,3 +103,24 @@ def test_names_must_be_in_the_release(run: Run) -> None:
 def test_half_a_version_is_no_version(run: Run) -> None:
     with pytest.raises(InputError, match="no version stands after"):
         run("demo==")
+
+
+@pytest.mark.parametrize("written", ["demo@1.0", "demo=1.0"])
+def test_a_version_written_otherwise_is_shown_how(run: Run, written: str) -> None:
+    with pytest.raises(InputError, match="stands after ==") as caught:
+        run(written)
+    assert caught.value.hint == "relsign get demo==1.0"
+
+
+def test_an_own_rebuild_is_asked_for_as_in_verify(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "rebuilt").mkdir()
+    with pytest.raises(InputError, match="not the folder of a build"):
+        run("demo", "--rebuilt", str(tmp_path / "rebuilt"))
+
+
+def test_a_refusal_points_to_another_mirror(
+    run: Run, site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site.project / "1.0" / NAME).write_bytes(b"not what was released")
+    assert run("demo") == 1
+    assert "try another mirror" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from relsign.crypto.digest import sha256_hex
-from relsign.formats.bundle import STATEMENT_FILE, make_bundle
+from relsign.formats.bundle import STATEMENT_FILE, make_bundle, parse_bundle
 from relsign.formats.envelope import INTOTO_PAYLOAD, Signature, pae, parse_envelope
 from relsign.formats.fingerprint import Fingerprint
 from relsign.formats.layout import Layout
@@ -290,3 +290,10 @@ def test_bundle_files_of_unknown_kinds_are_ignored() -> None:
     bundle = make_bundle("demo", "1.0", files).to_bytes()
     question = msgspec.structs.replace(Release().question(), bundle=bundle)
     assert decide(question).verdict.word is Word.VERIFIED
+
+
+def test_a_bundle_that_was_read_already_decides_alike() -> None:
+    question = Release().question()
+    assert isinstance(question.bundle, bytes)
+    read = msgspec.structs.replace(question, bundle=parse_bundle(question.bundle))
+    assert decide(read).verdict == decide(question).verdict

@@ -336,6 +336,14 @@ def test_a_release_no_longer_listed_is_refused() -> None:
     assert caught.value.hint == "use version 1.2"
 
 
+@pytest.mark.parametrize(("releases", "hint"), [(0, "wait"), (3, "newest listed is 1.2")])
+def test_a_release_taken_back_is_not_waited_for(releases: int, hint: str) -> None:
+    gone = replace(release("2.0", 4), revoked=True)
+    with pytest.raises(VerificationError, match=r"version 2\.0 was taken back") as caught:
+        ask(gone, Listing(releases=releases).verify())
+    assert hint in caught.value.hint
+
+
 def test_an_empty_listing_knows_no_release() -> None:
     with pytest.raises(NotEnoughError, match="does not know"):
         ask(release("1.0", 1), Listing(releases=0).verify())

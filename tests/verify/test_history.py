@@ -57,16 +57,19 @@ ACCEPTED: dict[str, Case] = {
         (saw(2, "2.0"),), shown(1, "1.0"), (), "1.0", "older than 2.0, asked for by name",
     ),
     "the newest was revoked": (
-        ONE_TWO, shown(1, "1.0"), (took_back("2.0"),), None, "1.0 is the newest",
+        ONE_TWO, shown(1, "1.0"), (took_back("2.0"),), None,
+        "1.0 is the newest release you have seen that was not taken back",
     ),
     "its version was revoked": (
         ONE_TWO, shown(1, "1.0"), (WHOLE_VERSION,), None, "1.0 is the newest",
     ),
     "all that was seen was revoked": (
-        (saw(2, "2.0"),), shown(1, "1.0"), (took_back("2.0"),), None, "first release you see",
+        (saw(2, "2.0"),), shown(1, "1.0"), (took_back("2.0"),), None,
+        "first release you see of this project that was not taken back",
     ),
     "a version made anew after its statement was revoked": (
-        ONE_TWO, shown(3, "2.0", "a"), (took_back("2.0"),), None, "2.0 is newer than 1.0",
+        ONE_TWO, shown(3, "2.0", "a"), (took_back("2.0"),), None,
+        "2.0 is newer than 1.0, the newest you had seen that was not taken back",
     ),
     "a sequence used anew after its statement was revoked": (
         ONE_TWO, shown(2, "2.0.1"), (took_back("2.0"),), None, "2.0.1 is newer than 1.0",
@@ -146,3 +149,8 @@ def test_nothing_older_than_the_newest_passes_unnamed(seen: list[Seen], sequence
         passed = False
     assert passed == (sequence >= newest)
     assert check_history(seen, release, wanted=f"{sequence}.0")
+
+
+def test_an_older_release_that_was_taken_back_is_not_spoken_of() -> None:
+    words = check_history(ONE_TWO, shown(2, "2.0"), revoked=(took_back("1.0"),))
+    assert words == "2.0 is the newest release you have seen"
