@@ -111,8 +111,13 @@ def _show(asked: Asked, outcome: Outcome, now: datetime) -> None:
         show_explanation(
             outcome.decision,
             outcome.root,
-            file=asked.files[0],
+            file=_first(asked.files[0], outcome),
             bundle=outcome.bundle,
             root=outcome.root_file,
             now=now,
         )
+
+
+def _first(path: Path, outcome: Outcome) -> Path:
+    """Return the file to look at by hand: of a folder, the first that was verified."""
+    return path / next(iter(outcome.digests), "") if path.is_dir() else path

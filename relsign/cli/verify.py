@@ -66,7 +66,8 @@ def verify(
     """Check that each FILE is the release its project's people built and signed.
 
     Works offline and runs nothing. FILE must keep the name it was published under;
-    its bundle, PROJECT-VERSION.relsign, is found beside it. The root is the one you
+    its bundle, PROJECT-VERSION.relsign, is found beside it. A folder stands for all
+    the files of a release, which must be in it. The root is the one you
     pinned with `relsign trust add`; what was verified is remembered there, so that
     nobody can pass off an older release as the newest.
 

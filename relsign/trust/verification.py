@@ -15,12 +15,14 @@ from pathlib import Path
 import msgspec
 
 from relsign.errors import InputError, NoRootError, NotEnoughError, VerificationError
-from relsign.formats.bundle import MAX_BUNDLE_BYTES, Bundle, parse_bundle
+from relsign.formats.bundle import MAX_BUNDLE_BYTES, STATEMENT_FILE, Bundle, parse_bundle
 from relsign.formats.canonical import Value
+from relsign.formats.envelope import parse_envelope
 from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES
 from relsign.formats.memory import Seen
 from relsign.formats.own_policy import OwnPolicy
 from relsign.formats.root import parse_root
+from relsign.formats.statement import parse_statement
 from relsign.system.files import host_error, read_bounded
 from relsign.system.hashing import hash_files
 from relsign.trust.listing import read_listing
@@ -39,6 +41,7 @@ class Request(Value, frozen=True):
     """What a person asks to be verified, and how."""
 
     files: tuple[Path, ...]
+    """Files of one release, or one folder that has all of them."""
     store: TrustStore
     now: datetime
     """Aware UTC."""
@@ -77,13 +80,15 @@ def verify_request(request: Request) -> Outcome:
     that contradict each other and files that are none, HostError where the store cannot
     be written; everything about the evidence itself becomes the verdict.
     """
-    bundle = request.bundle or find_bundle(request.files[0])
+    folder = request.files[0] if len(request.files) == 1 and request.files[0].is_dir() else None
+    # A name that no file can have stands for all of a folder's.
+    bundle = request.bundle or find_bundle(folder / "*" if folder else request.files[0])
     read = None if bundle is None else _read_bundle(bundle, thorough=request.thorough)
     name = None if request.root else _pin_name(request, read)
     kept = None if name is None else request.store.recall(name)
     roots = (read_root(request.root),) if kept is None else kept.roots
     demands = _demands(request, _project_of(roots[-1]))
-    digests = _hash_all(request.files)
+    digests = _hash_all(request.files) if folder is None else _hash_folder(folder, read)
     question = Question(
         root=roots[0],
         bundle=read,
@@ -193,6 +198,23 @@ def _demands(request: Request, project: str) -> Demands:
     if request.level < Level.STANDARD:
         return Demands(level=request.level)
     return own.stricter(Demands(level=request.level))
+
+
+def _hash_folder(folder: Path, bundle: Bundle | bytes | None) -> dict[str, str]:
+    """Return the digests of all files that a release has, as they lie in a folder.
+
+    Raises NotEnoughError where one is missing; without a statement to name them there
+    are none, and the decision says so.
+    """
+    if not isinstance(bundle, Bundle):
+        return {}
+    try:
+        envelope = parse_envelope(bundle.files.get(STATEMENT_FILE, b""), STATEMENT_FILE)
+        names = parse_statement(envelope.payload, STATEMENT_FILE).digests()
+    except InputError:
+        return {}
+    hashed = zip(names, hash_files([folder / name for name in names]), strict=True)
+    return {name: file.sha256 for name, file in hashed}
 
 
 def _project_of(root: bytes) -> str:

@@ -46,6 +46,7 @@ from relsign.verify.rebuilt import require_rebuilt
 from relsign.verify.release import (
     Evidence,
     open_evidence,
+    revokes,
     verify_bytes,
     verify_signers,
     verify_standing,
@@ -245,6 +246,9 @@ def _ask_freshness(case: Case, rows: Rows) -> None:
         version=predicate.version,
         sequence=predicate.sequence,
         statement_sha256=case.evidence.statement_digest,
+        revoked=any(
+            revokes(r, predicate.version, case.evidence.statement_digest) for r in policy.revoked
+        ),
     )
     demand = FreshnessDemand(wanted=question.wanted, max_age_days=demands.freshness_days)
 

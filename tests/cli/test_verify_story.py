@@ -220,3 +220,22 @@ def test_verify_loads_no_engine_no_gpg_and_no_reference(download: Path) -> None:
         [sys.executable, "-c", script], cwd=download, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "[]", done
+
+
+def test_a_folder_stands_for_all_files_of_a_release(download: Path) -> None:
+    done = verify(download, "--root", "root.json", ".")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert "✓ bytes" in done.stdout
+    (download / NAME).rename(download / "other")
+    done = verify(download, "--root", "root.json", ".")
+    assert (done.returncode, NAME in done.stderr) == (3, True), done
+    (download / NAME).write_bytes(b"other bytes")
+    assert verify(download, "--root", "root.json", ".").returncode == 1
+
+
+def test_a_folder_without_a_release_says_what_is_missing(download: Path) -> None:
+    (download / "empty").mkdir()
+    done = verify(download, "--root", "root.json", "empty")
+    assert (done.returncode, "no bundle" in done.stdout) == (3, True), done
+    (download / "empty" / "demo-1.0.relsign").write_bytes(b"{}")
+    assert verify(download, "--root", "root.json", "empty").returncode == 1

@@ -527,8 +527,8 @@ def test_an_address_may_be_shouted(store: TrustStore, url: str) -> None:
 # --- taken back ----------------------------------------------------------------------------------
 
 
-def take_back(site: Site, **changes: str) -> None:
-    one = Revocation(version="1.1", reason="the key was stolen", **changes)
+def take_back(site: Site, replacement: str | None = None) -> None:
+    one = Revocation(version="1.1", reason="the key was stolen", replacement=replacement)
     site.add_root(publishing_root(version=2, revoked=(one,)))
 
 

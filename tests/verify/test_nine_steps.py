@@ -129,7 +129,8 @@ def test_what_was_seen_before_is_said() -> None:
     assert "first release you see" in row(FullRelease(seen=()).decide(), "revocation").text
     assert "newer than 0.9" in row(FullRelease(seen=(seen(1, "0.9"),)).decide(), "revocation").text
     assert (
-        row(FullRelease().decide(), "revocation").text == f"1.0 is not revoked; follows {BEFORE.version}"
+        row(FullRelease().decide(), "revocation").text
+        == f"1.0 is not revoked; follows {BEFORE.version}"
     )
 
 
