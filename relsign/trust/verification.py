@@ -83,6 +83,12 @@ def verify_request(request: Request) -> Outcome:
     folder = request.files[0] if len(request.files) == 1 and request.files[0].is_dir() else None
     # A name that no file can have stands for all of a folder's.
     bundle = request.bundle or find_bundle(folder / "*" if folder else request.files[0])
+    if folder is not None and bundle is None:
+        raise InputError(
+            "a folder without a bundle in it",
+            where=os.fspath(folder),
+            hint="name the release's file, or the folder that has PROJECT-VERSION.relsign in it",
+        )
     read = None if bundle is None else _read_bundle(bundle, thorough=request.thorough)
     name = None if request.root else _pin_name(request, read)
     kept = None if name is None else request.store.recall(name)
@@ -213,6 +219,10 @@ def _hash_folder(folder: Path, bundle: Bundle | bytes | None) -> dict[str, str]:
         names = parse_statement(envelope.payload, STATEMENT_FILE).digests()
     except InputError:
         return {}
+    if folder.name in names:
+        raise InputError(
+            "is a folder, and the release has a file of that name", where=os.fspath(folder)
+        )
     hashed = zip(names, hash_files([folder / name for name in names]), strict=True)
     return {name: file.sha256 for name, file in hashed}
 

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_by
-from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.formats.canonical import Value
 from relsign.formats.listing import (
     ListedRelease,
@@ -215,20 +215,25 @@ def _require_listed(listing: VerifiedListing, release: ReleaseInHand) -> None:
                 hint="do not use it; ask the project's owners",
             )
         return
+    raise _unlisted(listing, release)
+
+
+def _unlisted(listing: VerifiedListing, release: ReleaseInHand) -> RelsignError:
+    """Return why the publishers do not list a release, as far as the listing tells."""
     newest = listing.newest
     if release.revoked:
         hint = f"the newest listed is {newest.version}" if newest else "wait for the next release"
-        raise VerificationError(
+        return VerificationError(
             f"version {release.version} was taken back, so the publishers do not list it",
             hint=hint,
         )
     if newest is None or release.sequence > newest.sequence:
-        raise NotEnoughError(
+        return NotEnoughError(
             "the listing of releases does not know this release yet",
             got=f"version {release.version}, number {release.sequence}",
             hint=_refresh(release.project),
         )
-    raise VerificationError(
+    return VerificationError(
         f"the publishers no longer list version {release.version}",
         got=f"newest is {newest.version}",
         hint=f"use version {newest.version}",

@@ -27,7 +27,7 @@ from relsign.verify.verdict import STEPS, Outcome
 from tests.verify.broken import BROKEN
 from tests.verify.broken_full import BROKEN_FULL
 from tests.verify.full_release import FullRelease
-from tests.verify.releases import ARTIFACT, NOW, Release
+from tests.verify.releases import ARTIFACT, NOW, Release, bundle_bytes
 
 Capture = pytest.CaptureFixture[str]
 BUNDLE = "demo-1.0.relsign"
@@ -70,9 +70,11 @@ def lay_down(folder: Path, release: Release) -> list[str]:
 
 def with_roots(question: Question) -> bytes | None:
     """Return the bundle, with the newer roots in it: a person gets them there."""
-    if question.bundle is None or not question.newer_roots:
-        return question.bundle
-    bundle = parse_bundle(question.bundle)
+    if question.bundle is None:
+        return None
+    if not question.newer_roots:
+        return bundle_bytes(question)
+    bundle = parse_bundle(bundle_bytes(question))
     roots = {root_file_name(parse_root(data).signed.version): data for data in question.newer_roots}
     return make_bundle(bundle.project, bundle.version, bundle.files | roots).to_bytes()
 

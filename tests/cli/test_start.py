@@ -33,11 +33,11 @@ OURS = {
         "bundle canonical checkpoint commitment envelope fingerprint layout link listing log memory"
         " names own_policy pin policy provenance root roster shorten statement"
     ),
-    "system": "clock files lock",
+    "system": "clock files hashing lock",
     "trust": "listing outside own_folder own_policy pin_folder store verification",
     "verify": (
-        "agreement commitments day decision demands diversity fingerprint freshness history"
-        " inclusion layout provenance rebuilt release root rows rules verdict witnesses"
+        "agreement builders commitments day decision demands diversity fingerprint freshness"
+        " history inclusion layout provenance question rebuilt release root rows rules verdict witnesses"
     ),
 }
 

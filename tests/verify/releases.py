@@ -194,6 +194,12 @@ def parties(root: Root) -> dict[str, Party]:
     return {party.name: party for party in checked}
 
 
+def bundle_bytes(question: Question) -> bytes:
+    """Return the bytes of the bundle a question is about."""
+    assert isinstance(question.bundle, bytes)
+    return question.bundle
+
+
 def sign_by(name: str, message: bytes) -> bytes:
     """Return a person's Ed25519 signature."""
     return secret(name).sign(message).signature
