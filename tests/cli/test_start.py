@@ -37,7 +37,8 @@ OURS = {
     "trust": "listing outside own_folder own_policy pin_folder store verification",
     "verify": (
         "agreement builders commitments day decision demands diversity fingerprint freshness"
-        " history inclusion layout provenance question rebuilt release root rows rules verdict witnesses"
+        " history inclusion layout provenance question rebuilt release root rows rules verdict"
+        " witnesses"
     ),
 }
 

@@ -16,7 +16,8 @@ from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.verdict import Word
 from tests.hostile.evidence import Meaning, read_bundle
 from tests.hostile.mutate import Bytes, Tree
-from tests.verify.releases import Release, bundle_bytes, link_files, make_root, sealed, signed_root
+from tests.verify import releases
+from tests.verify.releases import Release, link_files, make_root, sealed, signed_root
 
 CASES = 1_000
 """Changed releases of each kind."""
@@ -35,7 +36,7 @@ def good_question() -> Question:
 
 
 GOOD = good_question()
-BUNDLE = bundle_bytes(GOOD)
+BUNDLE = releases.bundle_bytes(GOOD)
 FILES = {n: base64.b64decode(t) for n, t in json.loads(BUNDLE)["files"].items()}
 ROOTS = {json.dumps(json.loads(data)["signed"]) for data in (GOOD.root, FILES["2.root.json"])}
 MEANING = read_bundle(BUNDLE)
@@ -128,7 +129,7 @@ def means_the_same(question: Question, decision: Decision) -> bool:
     return (
         json.dumps(json.loads(question.root)["signed"]) in ROOTS
         and json.dumps(json.loads(decision.root.data)["signed"]) in ROOTS
-        and MEANING.holds(bundle_bytes(question))
+        and MEANING.holds(releases.bundle_bytes(question))
     )
 
 
@@ -194,5 +195,5 @@ def test_what_changes_the_meaning(name: str, data: bytes) -> None:
     """The measure itself sees a meaning that changed: else no test above could fail."""
     assert isinstance(MEANING, Meaning)
     question = with_files(**{name: data})
-    assert not MEANING.holds(bundle_bytes(question))
+    assert not MEANING.holds(releases.bundle_bytes(question))
     assert decide(question).verdict.word is not Word.VERIFIED
