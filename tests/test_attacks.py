@@ -116,7 +116,9 @@ def test_without_an_attack_it_is_verified(tmp_path: Path) -> None:
 def test_attack_01_one_builder_of_three_differs(tmp_path: Path) -> None:
     decision = ONE_DIFFERS.decide()
     assert decision.verdict.word is Word.VERIFIED
-    assert row(decision, "builders").evidence == ("dissent: builder-c got other bytes",)
+    assert row(decision, "builders").evidence == (
+        "dissent: builder-c got other bytes at step build",
+    )
     code, text = by_program(put(tmp_path, ONE_DIFFERS), "-v")
     assert (code, "dissent: builder-c got other bytes" in text) == (0, True)
     strict = replace(ONE_DIFFERS, demands=Demands(refuse_dissent=True)).decide()

@@ -192,7 +192,9 @@ def test_pitfall_05_dissent_is_recorded_and_never_decides_in_silence(tmp_path: P
     assert stock(tmp_path / "2", agreed) == ""  # without the dissent it passes
     decision = divided.decide()
     assert decision.verdict.word is Word.VERIFIED
-    assert row(decision, "builders").evidence == ("dissent: builder-c got other bytes",)
+    assert row(decision, "builders").evidence == (
+        "dissent: builder-c got other bytes at step build",
+    )
     # At threshold one the first key listed wins over there, whatever the others say.
     one = make_root(
         expires=FAR_AHEAD,

@@ -50,6 +50,11 @@ def run_verify(asked: Asked) -> int:
         raise InputError(
             f"--explain and {other} are two different things", hint=f"leave {other} away"
         )
+    if asked.root is not None and asked.pin is not None:
+        raise InputError(
+            "--root and --pin both say whom to trust",
+            hint="--root names a file that stands for itself; --pin one of your trust store",
+        )
     now = now_utc()
     outcome = verify_request(
         Request(
@@ -73,6 +78,9 @@ def run_verify(asked: Asked) -> int:
         print_json(outcome)
     elif not asked.quiet:
         _show(asked, outcome, now)
+    if outcome.trouble is not None:
+        talk("note: the verdict stands, and could not be remembered")
+        raise outcome.trouble
     return verdict.word.exit_code
 
 

@@ -98,6 +98,7 @@ class RootPolicy(Document, frozen=True, kw_only=True):
         refuse_repeats("member", names)
         if names != sorted(names):
             raise ValueError("members are not sorted by name")
+        refuse_repeats("vouched", (v.statement_sha256 for v in self.vouched))
 
 
 class Root(Document, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from relsign.errors import InputError, NoRootError, NotEnoughError, VerificationError
+from relsign.errors import HostError, InputError, NoRootError, NotEnoughError, VerificationError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES, STATEMENT_FILE, Bundle, parse_bundle
 from relsign.formats.canonical import Value
 from relsign.formats.envelope import parse_envelope
@@ -71,14 +71,16 @@ class Outcome(Value, frozen=True):
     """Name -> SHA-256 of the files that were verified."""
     notes: tuple[str, ...]
     """A line for each thing the person should know of the store."""
+    trouble: HostError | None = None
+    """Why the store could not be told; the verdict stands all the same."""
 
 
 def verify_request(request: Request) -> Outcome:
     """Take the trust decision on files on disk.
 
     Raises NoRootError where nobody is trusted for the project, InputError for options
-    that contradict each other and files that are none, HostError where the store cannot
-    be written; everything about the evidence itself becomes the verdict.
+    that contradict each other and files that are none; everything about the evidence
+    itself becomes the verdict.
     """
     folder = request.files[0] if len(request.files) == 1 and request.files[0].is_dir() else None
     # A name that no file can have stands for all of a folder's.
@@ -108,11 +110,10 @@ def verify_request(request: Request) -> Outcome:
         rebuilt=read_rebuilt(request.rebuilt),
     )
     decision = decide(question)
-    if name is not None and kept is not None:
-        _remember(request, name, kept, decision)
+    trouble = None if name is None or kept is None else _told(request, name, kept, decision)
     notes = (kept.note,) if kept is not None and kept.note else ()
     place = _root_file(request, name, roots[-1])
-    return Outcome(decision, demands, roots[-1], place, bundle, digests, notes)
+    return Outcome(decision, demands, roots[-1], place, bundle, digests, notes, trouble)
 
 
 def _read_bundle(path: Path, *, thorough: bool) -> Bundle | bytes:
@@ -265,6 +266,15 @@ def read_rebuilt(folder: Path | None) -> dict[str, bytes]:
         name.removesuffix(_ENDING): read_bounded(folder / name, MAX_FINGERPRINT_BYTES)
         for name in names
     }
+
+
+def _told(request: Request, name: str, kept: Kept, decision: Decision) -> HostError | None:
+    """Tell the store what was seen; return why it cannot be told."""
+    try:
+        _remember(request, name, kept, decision)
+    except HostError as error:
+        return error
+    return None
 
 
 def _version_of(root: bytes) -> int:

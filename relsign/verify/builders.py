@@ -92,14 +92,14 @@ def _find_agreement(
     try:
         return find_agreement(step.name, reports, threshold, case.need("organisations"))
     except NotEnoughError as error:
-        for report in strange:
-            if report.link.name == step.name:
-                raise VerificationError(
-                    f"{report.builder.name} ran another command",
-                    expected=" ".join(step.expected_command),
-                    got=shorten(" ".join(report.link.command)),
-                ) from error
-        raise
+        others = [report for report in strange if report.link.name == step.name]
+        if not others:
+            raise
+        raise VerificationError(
+            f"{others[0].builder.name} ran another command",
+            expected=" ".join(step.expected_command),
+            got=shorten(" ".join(others[0].link.command)),
+        ) from error
 
 
 def _refuse_dissent(case: Case, dissent: tuple[Report, ...]) -> None:

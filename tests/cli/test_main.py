@@ -39,7 +39,7 @@ def test_what_others_wrote_cannot_steer_the_terminal(text: str, shown: str) -> N
 def test_no_escape_reaches_a_real_terminal(tmp_path: Path) -> None:
     """Click strips escapes only where there is no terminal, so ask on one."""
     odd = tmp_path / "\x1b[31mVERIFIED"
-    odd.mkdir()
+    os.mkfifo(odd)
     master, slave = pty.openpty()
     subprocess.run([PROGRAM, "verify", "--root", odd, odd], stdout=slave, stderr=slave, check=False)
     os.close(slave)

@@ -8,13 +8,15 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.link import Sha256
 from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation, Vouched
 from relsign.formats.root import Root, root_file_name
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands, Level
-from relsign.verify.root import open_root
+from relsign.verify.root import MAX_ROTATIONS, follow_roots, open_root
+from relsign.verify.rows import Rows
 from relsign.verify.verdict import STEPS, Outcome, Row, Word
 from tests.verify.broken import added
 from tests.verify.broken_full import BROKEN_FULL, MISSING, REFUSED, hijacked_root, next_root
@@ -305,3 +307,22 @@ def test_a_vouched_release_needs_no_newer_proof_of_the_log() -> None:
     )
     decision = release.decide()
     assert decision.verdict.word is Word.VERIFIED, decision.verdict
+
+
+def test_a_row_that_refuses_is_not_hidden_behind_what_is_missing() -> None:
+    rows = Rows()
+    rows.fail(2, VerificationError("contradicts"))
+    rows.fail(2, NotEnoughError("is missing"))
+    said = rows.complete()[1]
+    assert (said.outcome, said.text) == (REFUSED, "contradicts")
+
+
+def test_one_walk_has_an_end() -> None:
+    root = make_root()
+    chain = [
+        signed_root(msgspec.structs.replace(root, version=number + 2))
+        for number in range(MAX_ROTATIONS + 1)
+    ]
+    newest, problem = follow_roots(open_root(signed_root(root)), chain)
+    assert newest.root.version == MAX_ROTATIONS + 1
+    assert "too many versions" in str(problem)
