@@ -25,7 +25,7 @@ MANY = 1000
 WORKERS = 2
 
 
-def hash_files(paths: Sequence[Path]) -> tuple[HashedFile, ...]:
+def hash_files(paths: Sequence[str | Path]) -> tuple[HashedFile, ...]:
     """Return digest, size and mode of every path, in their order.
 
     Raises the error of the first path that has one, as `relsign.system.files.hash_file`

@@ -224,7 +224,9 @@ def _hash_folder(folder: Path, bundle: Bundle | bytes | None) -> dict[str, str]:
         raise InputError(
             "is a folder, and the release has a file of that name", where=os.fspath(folder)
         )
-    hashed = zip(names, hash_files([folder / name for name in names]), strict=True)
+    # Fifty thousand names: joined as text, they take a fraction of a Path's time.
+    base = os.fspath(folder)
+    hashed = zip(names, hash_files([f"{base}/{name}" for name in names]), strict=True)
     return {name: file.sha256 for name, file in hashed}
 
 
