@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from relsign.crypto.keys import Ed25519Public
-from relsign.errors import NotEnoughError, VerificationError
+from relsign.errors import VerificationError
 from relsign.formats.bundle import bundle_file_name
 from relsign.publish.reference import require_reference
 from relsign.publish.release import Candidate
@@ -23,7 +23,7 @@ from relsign.verify.demands import Demands
 from relsign.verify.freshness import ListingFiles
 from relsign.verify.layout import verify_layout
 from relsign.verify.root import TrustedRoot, verify_root
-from relsign.verify.verdict import Outcome, Verdict, Word
+from relsign.verify.verdict import find_problem
 
 
 def pass_gate(
@@ -47,18 +47,16 @@ def pass_gate(
             wanted=candidate.version,
         ),
     )
+    problem = find_problem(decision.verdict.rows, decision.verdict.word.value)
+    if problem is not None:
+        raise problem
     if decision.release is None:
-        raise refusal(decision.verdict)
+        # Only a level below standard decides without one, and the gate asks for standard.
+        raise VerificationError(
+            "the release was not decided in full", hint="this is a bug in relsign; please report it"
+        )
     _ask_reference(root, decision.release, staged, now)
     return decision.release
-
-
-def refusal(verdict: Verdict) -> VerificationError | NotEnoughError:
-    """Return the error that a verdict other than VERIFIED stands for."""
-    wrong = Outcome.REFUSED if verdict.word is Word.REFUSED else Outcome.MISSING
-    row = next(row for row in verdict.rows if row.outcome is wrong)
-    kind = VerificationError if verdict.word is Word.REFUSED else NotEnoughError
-    return kind(f"{verdict.word.value} at step {row.number}, {row.name}: {row.text}", hint=row.hint)
 
 
 def _ask_reference(

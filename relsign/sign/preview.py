@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE, make_bundle
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope
 from relsign.formats.statement import Statement
 from relsign.verify.decision import Question, decide
 from relsign.verify.demands import Demands
 from relsign.verify.root import TrustedRoot
-from relsign.verify.verdict import Outcome
+from relsign.verify.verdict import find_problem
 
 _STILL_TO_COME = frozenset({3, 8, 9})
 """Signatures, log and listing: a release is logged and listed when it is signed."""
@@ -42,14 +41,6 @@ def require_verifiable(
         demands=Demands(refuse_dissent=root.root.policy.dissent == "refuse"),
     )
     rows = [row for row in decide(question).verdict.rows if row.number not in _STILL_TO_COME]
-    for outcome, kind in (
-        (Outcome.REFUSED, VerificationError),
-        (Outcome.MISSING, NotEnoughError),
-        (Outcome.NOT_REACHED, VerificationError),
-    ):
-        for row in rows:
-            if row.outcome is outcome:
-                raise kind(
-                    f"would not be verified, at step {row.number}, {row.name}: {row.text}",
-                    hint=row.hint,
-                )
+    problem = find_problem(rows, "would not be verified,")
+    if problem is not None:
+        raise problem

@@ -23,7 +23,7 @@ from relsign.verify.demands import Demands
 from relsign.verify.inclusion import PROOF_FILE, log_entry, verify_inclusion
 from relsign.verify.release import Evidence, open_evidence, verify_standing
 from relsign.verify.root import TrustedRoot, extend_root, open_root, require_unexpired
-from relsign.verify.verdict import Outcome, Row
+from relsign.verify.verdict import Row, find_problem
 
 _LOG = 8
 _EARLY = "vouch before the rotation that takes people away: docs/how-to/rotate-the-root.md"
@@ -75,7 +75,10 @@ def verify_for_vouching(roots: tuple[TrustedRoot, ...], bundle: bytes, now: date
     predicate = evidence.statement.predicate
     day = min(now, predicate.released_at)
     for root in (present,) if old.digest == present.digest else (present, old):
-        _require([row for row in _rows(root, evidence, bundle, day) if row.number < _LOG])
+        rows = [row for row in _rows(root, evidence, bundle, day) if row.number < _LOG]
+        problem = find_problem(rows, "does not hold,", _EARLY)
+        if problem is not None:
+            raise problem
         _require_logged(root, evidence, now)
     return Vouching(predicate.version, evidence.statement_digest, predicate.released_at, old)
 
@@ -115,20 +118,6 @@ def _require_logged(root: TrustedRoot, evidence: Evidence, now: datetime) -> Non
         )
     entry = log_entry(predicate.project, predicate.version, evidence.statement_digest)
     verify_inclusion(policy, root.parties, proof, entry, now)
-
-
-def _require(rows: list[Row]) -> None:
-    """Raise the first contradiction, else the first thing that is missing."""
-    for outcome, kind in (
-        (Outcome.REFUSED, VerificationError),
-        (Outcome.MISSING, NotEnoughError),
-        (Outcome.NOT_REACHED, VerificationError),
-    ):
-        for row in rows:
-            if row.outcome is outcome:
-                raise kind(
-                    f"does not hold, at step {row.number}, {row.name}: {row.text}", hint=_EARLY
-                )
 
 
 def _root_of(roots: tuple[TrustedRoot, ...], evidence: Evidence) -> TrustedRoot:

@@ -6,8 +6,10 @@ makes it NOT ENOUGH.  The two never mix: waiting cannot mend a REFUSED.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
+from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.canonical import Value
 
 
@@ -74,3 +76,24 @@ class Verdict(Value, frozen=True):
         if complete and outcomes <= {Outcome.PASS, Outcome.NOT_REQUIRED}:
             return Word.VERIFIED
         return Word.NOT_ENOUGH
+
+
+def find_problem(
+    rows: Iterable[Row], words: str, hint: str = ""
+) -> VerificationError | NotEnoughError | None:
+    """Return the first contradiction among rows, else the first that is missing, else None.
+
+    A step that was not reached counts as a contradiction: nobody may go on as if it had
+    passed.  `words` begin the message; `hint` stands in for the row's own.
+    """
+    listed = tuple(rows)
+    for outcome, kind in (
+        (Outcome.REFUSED, VerificationError),
+        (Outcome.MISSING, NotEnoughError),
+        (Outcome.NOT_REACHED, VerificationError),
+    ):
+        for row in listed:
+            if row.outcome is outcome:
+                what = f"{words} at step {row.number}, {row.name}: {row.text}"
+                return kind(what, hint=hint or row.hint)
+    return None

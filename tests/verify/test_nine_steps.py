@@ -17,7 +17,7 @@ from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands, Level
 from relsign.verify.root import MAX_ROTATIONS, follow_roots, open_root
 from relsign.verify.rows import Rows
-from relsign.verify.verdict import STEPS, Outcome, Row, Word
+from relsign.verify.verdict import STEPS, Outcome, Row, Word, find_problem
 from tests.verify.broken import added
 from tests.verify.broken_full import BROKEN_FULL, MISSING, REFUSED, hijacked_root, next_root
 from tests.verify.full_release import BEFORE, FullRelease, full_root, seen
@@ -326,3 +326,22 @@ def test_one_walk_has_an_end() -> None:
     newest, problem = follow_roots(open_root(signed_root(root)), chain)
     assert newest.root.version == MAX_ROTATIONS + 1
     assert "too many versions" in str(problem)
+
+
+def test_a_contradiction_comes_first_and_a_step_not_reached_counts_as_one() -> None:
+    passed = Row(1, "root", Outcome.PASS, "fine")
+    missing = Row(3, "signers", MISSING, "one more", "wait")
+    refused = Row(4, "layout", REFUSED, "false", "do not")
+    unreached = Row(5, "builders", Outcome.NOT_REACHED, "an earlier step failed")
+    assert find_problem((passed,), "so") is None
+    for rows, kind, words in (
+        ((passed, missing, refused), VerificationError, "so at step 4, layout: false"),
+        ((missing, unreached), NotEnoughError, "so at step 3, signers: one more"),
+        ((passed, unreached), VerificationError, "so at step 5, builders"),
+    ):
+        problem = find_problem(rows, "so")
+        assert type(problem) is kind
+        assert words in str(problem)
+    named = find_problem((refused,), "so", "another hint")
+    assert named is not None
+    assert named.hint == "another hint"
