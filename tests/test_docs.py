@@ -32,6 +32,7 @@ from relsign.formats import (
     roster,
     statement,
     sums_policy,
+    tuf,
 )
 from relsign.verify.verdict import STEPS, Outcome, Word
 
@@ -256,7 +257,7 @@ FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
         recipe.Artifact,
         recipe.Pack,
     ),
-    "root": (root.RootFile, root.RootSignature, root.Root, root.RootPolicy, root.TufRoles),
+    "root": (root.RootFile, tuf.TufSignature, root.Root, root.RootPolicy, root.TufRoles),
     "roster": (roster.Member, roster.Ed25519Key, roster.OpenPGPKey),
     "statement": (
         statement.Statement,

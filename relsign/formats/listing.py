@@ -33,6 +33,7 @@ from relsign.formats.names import (
     shaped,
     whole_seconds_utc,
 )
+from relsign.formats.tuf import TufSignature, refuse_disorder
 
 MAX_TIMESTAMP_BYTES = 16_384
 MAX_SNAPSHOT_BYTES = 2_000_000
@@ -160,24 +161,14 @@ class Targets(_Signed, frozen=True, kw_only=True):
             raise ValueError("targets of several projects")
 
 
-class MetadataSignature(Document, frozen=True, kw_only=True):
-    """An Ed25519 signature over the canonical bytes of ``signed``; its keyid decides nothing."""
-
-    keyid: HexDigest
-    sig: Annotated[str, shaped("128 digits of 0-9 a-f", r"[0-9a-f]{128}")]
-
-
 class _File(Document, frozen=True, kw_only=True):
     """What the three files have in common."""
 
-    signatures: Annotated[tuple[MetadataSignature, ...], Meta(max_length=MAX_SIGNATURES)]
+    signatures: Annotated[tuple[TufSignature, ...], Meta(max_length=MAX_SIGNATURES)]
 
     def __post_init__(self) -> None:
         """Refuse signatures in more than one order."""
-        keyids = [signature.keyid for signature in self.signatures]
-        refuse_repeats("signature's keyid", keyids)
-        if keyids != sorted(keyids):
-            raise ValueError("signatures are not sorted by keyid")
+        refuse_disorder(self.signatures)
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes of the file."""

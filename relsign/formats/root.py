@@ -23,7 +23,7 @@ from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
 from relsign.formats.log import LogPolicy
-from relsign.formats.names import HexDigest, Name, Time, refuse_repeats, shaped, whole_seconds_utc
+from relsign.formats.names import HexDigest, Name, Time, refuse_repeats, whole_seconds_utc
 from relsign.formats.policy import (
     MAX_REVOKED,
     MAX_VOUCHED,
@@ -36,6 +36,7 @@ from relsign.formats.policy import (
     Vouched,
 )
 from relsign.formats.roster import MAX_MEMBERS, Member
+from relsign.formats.tuf import TufSignature, refuse_disorder
 
 MAX_ROOT_BYTES = 512_000
 """As TUF's reference client bounds it."""
@@ -140,25 +141,15 @@ class Root(Document, frozen=True, kw_only=True):
         return encode_canonical(self)
 
 
-class RootSignature(Document, frozen=True, kw_only=True):
-    """An owner's Ed25519 signature over the canonical bytes of ``signed``."""
-
-    keyid: HexDigest
-    sig: Annotated[str, shaped("128 digits of 0-9 a-f", r"[0-9a-f]{128}")]
-
-
 class RootFile(Document, frozen=True, kw_only=True):
     """A whole `root.json`."""
 
-    signatures: Annotated[tuple[RootSignature, ...], Meta(max_length=MAX_ROOT_SIGNATURES)]
+    signatures: Annotated[tuple[TufSignature, ...], Meta(max_length=MAX_ROOT_SIGNATURES)]
     signed: Root
 
     def __post_init__(self) -> None:
         """Refuse signatures in more than one order."""
-        keyids = [signature.keyid for signature in self.signatures]
-        refuse_repeats("signature's keyid", keyids)
-        if keyids != sorted(keyids):
-            raise ValueError("signatures are not sorted by keyid")
+        refuse_disorder(self.signatures)
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes of the file."""

@@ -32,7 +32,6 @@ from relsign.formats.listing import (
     MAX_TIMESTAMP_BYTES,
     Hashes,
     ListedRelease,
-    MetadataSignature,
     MetaFile,
     Release,
     Snapshot,
@@ -52,6 +51,7 @@ from relsign.formats.listing import (
     target_path,
 )
 from relsign.formats.names import Digest
+from relsign.formats.tuf import TufSignature
 from relsign.system.files import host_error, make_folder, read_bounded, write_whole
 from relsign.verify.freshness import ListingFiles, verify_listing
 
@@ -311,6 +311,6 @@ def _meant(data: bytes, version: int) -> MetaFile:
     return MetaFile(hashes=Hashes(sha256=sha256_hex(data)), length=len(data), version=version)
 
 
-def _signed(publisher: Publisher, message: bytes) -> tuple[MetadataSignature, ...]:
+def _signed(publisher: Publisher, message: bytes) -> tuple[TufSignature, ...]:
     signature = publisher.sign(message).hex()
-    return (MetadataSignature(keyid=Digest(publisher.party.keyid), sig=signature),)
+    return (TufSignature(keyid=Digest(publisher.party.keyid), sig=signature),)

@@ -28,11 +28,11 @@ from relsign.formats.root import (
     Root,
     RootFile,
     RootPolicy,
-    RootSignature,
     parse_root,
     root_file_name,
 )
 from relsign.formats.roster import Roster
+from relsign.formats.tuf import TufSignature
 from relsign.sign.layout import days_later
 from relsign.sign.links import Sign
 from relsign.system.files import make_folder, read_bounded, write_whole
@@ -273,7 +273,7 @@ def sign_root(workspace: Workspace, shown: Root, party: Party, sign: Sign) -> Ro
     present = present_root(workspace)
     if present is None or present.signed != shown:
         raise InputError("another root than the one shown", where=WHERE, hint="run it again")
-    signature = RootSignature(keyid=Digest(party.keyid), sig=sign(shown.to_bytes()).hex())
+    signature = TufSignature(keyid=Digest(party.keyid), sig=sign(shown.to_bytes()).hex())
     return _write_with(workspace, present, (signature,))
 
 
@@ -302,7 +302,7 @@ def merge_root(workspace: Workspace, data: bytes, where: str) -> tuple[str, ...]
 
 def signers_of(file: RootFile, owners: tuple[Party, ...]) -> tuple[str, ...]:
     """Return the names of the owners whose good signatures a root bears."""
-    by_label: dict[str, RootSignature] = {s.keyid: s for s in file.signatures}
+    by_label: dict[str, TufSignature] = {s.keyid: s for s in file.signatures}
     good: list[str] = []
     for party in owners:
         if party.keyid in by_label:
@@ -314,7 +314,7 @@ def signers_of(file: RootFile, owners: tuple[Party, ...]) -> tuple[str, ...]:
     return tuple(good)
 
 
-def _require_good(party: Party, signature: RootSignature, file: RootFile, where: str) -> None:
+def _require_good(party: Party, signature: TufSignature, file: RootFile, where: str) -> None:
     if not isinstance(party.key, Ed25519Public):
         raise VerificationError("an owner's key is Ed25519", where=where, got=party.name)
     try:
@@ -324,7 +324,7 @@ def _require_good(party: Party, signature: RootSignature, file: RootFile, where:
 
 
 def _write_with(
-    workspace: Workspace, present: RootFile, added: tuple[RootSignature, ...]
+    workspace: Workspace, present: RootFile, added: tuple[TufSignature, ...]
 ) -> RootFile:
     signatures = {s.keyid: s for s in (*present.signatures, *added)}
     ordered = tuple(signatures[keyid] for keyid in sorted(signatures))

@@ -21,7 +21,6 @@ from relsign.errors import InputError, NotEnoughError, RelsignError, Verificatio
 from relsign.formats.canonical import Value
 from relsign.formats.listing import (
     ListedRelease,
-    MetadataSignature,
     MetaFile,
     SnapshotFile,
     TargetsFile,
@@ -32,6 +31,7 @@ from relsign.formats.listing import (
     parse_targets,
     parse_timestamp,
 )
+from relsign.formats.tuf import TufSignature
 from relsign.verify.release import CLOCK_SKEW
 
 
@@ -146,7 +146,7 @@ def _parse(files: ListingFiles) -> tuple[TimestampFile, SnapshotFile, TargetsFil
 
 def _require_signed(
     publishers: tuple[Party, ...],
-    signatures: tuple[MetadataSignature, ...],
+    signatures: tuple[TufSignature, ...],
     message: bytes,
     name: str,
     now: datetime,

@@ -63,7 +63,6 @@ from relsign.formats.root import (
     Root,
     RootFile,
     RootPolicy,
-    RootSignature,
     TufKey,
     TufPublic,
     TufRole,
@@ -79,6 +78,7 @@ from relsign.formats.statement import (
     Subject,
     parse_statement,
 )
+from relsign.formats.tuf import TufSignature
 
 AA, BB, CC = Digest("aa" * 32), Digest("bb" * 32), Digest("cc" * 32)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -355,7 +355,7 @@ def make_root() -> RootFile:
             vouched=(Vouched(version="1.0", statement_sha256=AA, root_sha256=BB),),
         ),
     )
-    return RootFile(signatures=(RootSignature(keyid=AA, sig="ab" * 64),), signed=signed)
+    return RootFile(signatures=(TufSignature(keyid=AA, sig="ab" * 64),), signed=signed)
 
 
 def make_bundle_value() -> Bundle:

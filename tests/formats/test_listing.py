@@ -15,7 +15,6 @@ from relsign.errors import InputError
 from relsign.formats.canonical import encode_canonical
 from relsign.formats.listing import (
     Hashes,
-    MetadataSignature,
     MetaFile,
     Release,
     Snapshot,
@@ -36,11 +35,12 @@ from relsign.formats.listing import (
     target_path,
 )
 from relsign.formats.names import Digest
+from relsign.formats.tuf import TufSignature
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=7)
 AA, BB = Digest("aa" * 32), Digest("bb" * 32)
-SIGNATURES = (MetadataSignature(keyid=AA, sig="cc" * 64),)
+SIGNATURES = (TufSignature(keyid=AA, sig="cc" * 64),)
 META = MetaFile(hashes=Hashes(sha256=AA), length=10, version=2)
 
 

@@ -26,7 +26,6 @@ from relsign.formats.root import (
     Root,
     RootFile,
     RootPolicy,
-    RootSignature,
     TufKey,
     TufPublic,
     TufRole,
@@ -42,6 +41,7 @@ from relsign.formats.statement import (
     Subject,
     parse_statement,
 )
+from relsign.formats.tuf import TufSignature
 from tests.formats.samples import read_envelope
 
 LETTERS = string.ascii_letters + string.digits
@@ -134,7 +134,7 @@ tuf_roles = st.builds(
 roots = st.builds(
     RootFile,
     signatures=st.dictionaries(digests, st.text(HEX, min_size=128, max_size=128), max_size=3).map(
-        lambda table: tuple(RootSignature(keyid=k, sig=table[k]) for k in sorted(table))
+        lambda table: tuple(TufSignature(keyid=k, sig=table[k]) for k in sorted(table))
     ),
     signed=st.builds(
         Root,

@@ -14,7 +14,8 @@ from relsign.crypto.tuf import derive_root
 from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
-from relsign.formats.root import Root, RootFile, RootSignature, parse_root
+from relsign.formats.root import Root, RootFile, parse_root
+from relsign.formats.tuf import TufSignature
 from relsign.sign.keystore import KeyStore, wanted_member
 from relsign.sign.root import (
     current_root,
@@ -210,7 +211,7 @@ def test_a_strangers_signature_is_not_merged(
     second: Project, theirs: Project, capsys: Capture
 ) -> None:
     copy = present(theirs)
-    stranger = RootSignature(keyid=Digest("f" * 64), sig="1" * 128)
+    stranger = TufSignature(keyid=Digest("f" * 64), sig="1" * 128)
     copy = msgspec.structs.replace(copy, signatures=(stranger,))
     theirs.workspace.root_file.write_bytes(copy.to_bytes())
     capsys.readouterr()

@@ -20,7 +20,8 @@ from tuf.ngclient.config import EnvelopeType
 from relsign.errors import RelsignError
 from relsign.formats.names import Digest
 from relsign.formats.policy import RevokedKey, Thresholds
-from relsign.formats.root import Root, RootSignature, parse_root
+from relsign.formats.root import Root, parse_root
+from relsign.formats.tuf import TufSignature
 from relsign.verify.root import extend_root, open_root
 from tests.verify.releases import LATER, make_root, member, public_of, signed_root
 
@@ -158,7 +159,7 @@ def relabelled(file: bytes, keyid: str) -> bytes:
 def with_signature(file: bytes, keyid: str, sig: str) -> bytes:
     parsed = parse_root(file)
     others = tuple(s for s in parsed.signatures if s.keyid != keyid)
-    made = RootSignature(keyid=Digest(keyid), sig=sig)
+    made = TufSignature(keyid=Digest(keyid), sig=sig)
     ordered = tuple(sorted((*others, made), key=lambda s: s.keyid))
     return msgspec.structs.replace(parsed, signatures=ordered).to_bytes()
 

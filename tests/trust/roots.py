@@ -14,8 +14,9 @@ from relsign.crypto.tuf import derive_root
 from relsign.formats.memory import Seen
 from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
-from relsign.formats.root import Root, RootFile, RootPolicy, RootSignature
+from relsign.formats.root import Root, RootFile, RootPolicy
 from relsign.formats.roster import Ed25519Key, Member, Role
+from relsign.formats.tuf import TufSignature
 from relsign.trust.store import TrustStore
 from relsign.verify.root import open_root
 
@@ -69,7 +70,7 @@ def signed_root(signed: Root, owners: Iterable[str] = OWNERS) -> bytes:
     for name in owners:
         key = key_of(name)
         keyid = Digest(Ed25519Public(key.verify_key.encode()).keyid)
-        made.append(RootSignature(keyid=keyid, sig=key.sign(message).signature.hex()))
+        made.append(TufSignature(keyid=keyid, sig=key.sign(message).signature.hex()))
     signatures = tuple(sorted(made, key=lambda s: s.keyid))
     return RootFile(signatures=signatures, signed=signed).to_bytes()
 

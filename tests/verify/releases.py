@@ -30,7 +30,6 @@ from relsign.formats.root import (
     Root,
     RootFile,
     RootPolicy,
-    RootSignature,
     TufKey,
     TufPublic,
     TufRole,
@@ -44,6 +43,7 @@ from relsign.formats.statement import (
     Statement,
     Subject,
 )
+from relsign.formats.tuf import TufSignature
 from relsign.sign.layout import compile_layout
 from relsign.sign.links import make_links
 from relsign.verify.decision import Decision, Question, decide
@@ -157,7 +157,7 @@ def signed_root(root: Root, owners: Iterable[str] = ("olga", "oona")) -> bytes:
     }
     return RootFile(
         signatures=tuple(
-            RootSignature(keyid=keyid, sig=signatures[keyid].hex()) for keyid in sorted(signatures)
+            TufSignature(keyid=keyid, sig=signatures[keyid].hex()) for keyid in sorted(signatures)
         ),
         signed=root,
     ).to_bytes()

@@ -16,7 +16,6 @@ from relsign.crypto.keys import Ed25519Public, Party
 from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.formats.listing import (
     Hashes,
-    MetadataSignature,
     MetaFile,
     Release,
     Snapshot,
@@ -32,6 +31,7 @@ from relsign.formats.listing import (
     target_path,
 )
 from relsign.formats.names import Digest
+from relsign.formats.tuf import TufSignature
 from relsign.verify.freshness import (
     FreshnessDemand,
     ListingFiles,
@@ -57,9 +57,9 @@ def party(name: str) -> Party:
 PIA, PAUL = party("pia"), party("paul")
 
 
-def signatures(message: bytes, *names: str) -> tuple[MetadataSignature, ...]:
+def signatures(message: bytes, *names: str) -> tuple[TufSignature, ...]:
     made = (
-        MetadataSignature(keyid=Digest(party(n).keyid), sig=key(n).sign(message).signature.hex())
+        TufSignature(keyid=Digest(party(n).keyid), sig=key(n).sign(message).signature.hex())
         for n in names
     )
     return tuple(sorted(made, key=lambda signature: signature.keyid))
@@ -119,9 +119,7 @@ class Listing:
         entry = Target(custom=release, hashes=Hashes(sha256=Digest("bb" * 32)), length=5)
         return target_path(self.project, version), entry
 
-    def _by(
-        self, role: str, signed: Timestamp | Snapshot | Targets
-    ) -> tuple[MetadataSignature, ...]:
+    def _by(self, role: str, signed: Timestamp | Snapshot | Targets) -> tuple[TufSignature, ...]:
         return signatures(signed.to_bytes(), *self.signers.get(role, ("pia",)))
 
 
