@@ -33,7 +33,7 @@ format: dev ## rewrite the code as ruff wants it
 	@$(BIN)/ruff format
 
 lock-requirements: dev ## re-make requirements.lock from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --group dev \
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --group dev --all-extras \
 	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --output-file requirements.lock pyproject.toml
 
