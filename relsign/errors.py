@@ -4,6 +4,7 @@
     ├── InputError          the caller can fix it: a document, a name, an option        exit 2
     ├── HostError           engine, network, disk, a missing program                    exit 5
     ├── VerificationError   evidence contradicts: do not trust this release             exit 1
+    │   └── CulpritError    the same, and it is known whose evidence it is              exit 1
     ├── NotEnoughError      evidence is missing: wait for it, or ask for it             exit 3
     └── NoRootError         no trust root is pinned, so nothing can be decided          exit 4
 
@@ -69,6 +70,23 @@ class VerificationError(RelsignError):
     """Evidence contradicts: a signature, a digest or a rule does not hold."""
 
     exit_code = 1
+
+
+class CulpritError(VerificationError):
+    """Evidence contradicts, and the arithmetic shows whose it is."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        culprits: tuple[str, ...],
+        where: str = "",
+        expected: str = "",
+        hint: str = "",
+    ) -> None:
+        """Keep who lied or erred, as identifiers; they are what `got` shows."""
+        super().__init__(what, where=where, expected=expected, got=", ".join(culprits), hint=hint)
+        self.culprits = culprits
 
 
 class NotEnoughError(RelsignError):
