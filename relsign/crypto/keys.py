@@ -11,6 +11,7 @@ one role are what they seem.  Identity is the key's material, never its keyid.
 
 from __future__ import annotations
 
+import base64
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,25 @@ from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
 from relsign.formats.canonical import Value
 from relsign.formats.envelope import decode_base64
-from relsign.formats.roster import Ed25519Key, Member, Role
+from relsign.formats.roster import (
+    EcdsaKey,
+    Ed25519Key,
+    FrostKey,
+    Member,
+    OpenPGPKey,
+    Role,
+    RsaKey,
+    RsaScheme,
+)
 
 if TYPE_CHECKING:
     from relsign.crypto.openpgp import Certificate
 
 _ED25519_BYTES = 32
+_PEM_WIDTH = 64
+_SIGNS_ONLY: frozenset[Role] = frozenset({"signer"})
+_RELEASES: frozenset[Role] = frozenset({"release", "owner"})
+"""What a release key may do: as one of the people who sign releases it never counts."""
 
 
 class Ed25519Public(Value, frozen=True):
@@ -65,7 +79,54 @@ class OpenPGPPublic(Value, frozen=True):
         return self.certificate.materials
 
 
-PublicKey = Ed25519Public | OpenPGPPublic
+class GroupPublic(Ed25519Public, frozen=True):
+    """An Ed25519 key that several people share; to whoever verifies, a key as any other."""
+
+    threshold: int
+    participants: tuple[str, ...]
+    """Names of the members who hold a share, sorted."""
+    certificate: bytes | None = None
+    """Binary OpenPGP certificate of the same key, if it has one."""
+    fingerprint: str = ""
+    """The certificate's, lower case."""
+
+
+class EcdsaPublic(Value, frozen=True):
+    """An ECDSA key on P-256, which signs SHA-256 digests."""
+
+    spki: bytes
+    """DER of the SubjectPublicKeyInfo, the point uncompressed."""
+
+    @property
+    def keyid(self) -> str:
+        """Keyid as securesystemslib derives it."""
+        return _spki_keyid(self.spki, "ecdsa", "ecdsa-sha2-nistp256")
+
+    @property
+    def materials(self) -> frozenset[bytes]:
+        """Bytes of the key, as an OpenPGP certificate's key has them too."""
+        return frozenset({self.spki})
+
+
+class RsaPublic(Value, frozen=True):
+    """An RSA key, which signs by one scheme only."""
+
+    spki: bytes
+    """DER of the SubjectPublicKeyInfo, rsaEncryption."""
+    scheme: RsaScheme
+
+    @property
+    def keyid(self) -> str:
+        """Keyid as securesystemslib derives it."""
+        return _spki_keyid(self.spki, "rsa", self.scheme)
+
+    @property
+    def materials(self) -> frozenset[bytes]:
+        """Bytes of the key, whatever its scheme, as an OpenPGP certificate's key has them too."""
+        return frozenset({self.spki})
+
+
+PublicKey = Ed25519Public | OpenPGPPublic | EcdsaPublic | RsaPublic
 
 
 class Party(Value, frozen=True):
@@ -102,25 +163,105 @@ def parse_ed25519(raw: bytes, where: str) -> Ed25519Public:
 
 
 def parse_member(member: Member, where: str) -> Party:
-    """Return the party a roster entry describes; raise InputError for a bad key."""
-    key: PublicKey
-    if isinstance(member.key, Ed25519Key):
-        key = parse_ed25519(bytes.fromhex(member.key.public), f"{where}.key.public")
-    else:
-        # Most roots have no OpenPGP key, and its library takes as long to load as all of ours.
+    """Return the party a roster entry describes; raise InputError for a bad key or role.
+
+    What a group needs of other members is asked by `check_members`.
+    """
+    key = _parse_key(member.key, f"{where}.key")
+    roles = set(member.roles)
+    if not isinstance(key, Ed25519Public) and roles - _SIGNS_ONLY:
+        kind = "OpenPGP" if isinstance(key, OpenPGPPublic) else "ECDSA or RSA"
+        raise InputError(
+            f"an {kind} key can only be a signer's",
+            where=f"{where}.roles",
+            got=", ".join(member.roles),
+            hint=_WHY_SIGNERS[kind],
+        )
+    if (isinstance(key, GroupPublic) or "release" in roles) and roles - _RELEASES:
+        raise InputError(
+            "a group's key, or the release key, has another role",
+            where=f"{where}.roles",
+            expected="release, owner or both",
+            got=", ".join(member.roles),
+            hint="give each role its own key: this one never counts as one of the signers",
+        )
+    return Party(member.name, member.operator, member.organisation, member.roles, key)
+
+
+_WHY_SIGNERS = {
+    "OpenPGP": "in-toto cannot verify OpenPGP: use an ed25519 key for this role",
+    "ECDSA or RSA": "layouts, links and roots name Ed25519 keys: use one for this role",
+}
+
+
+def _parse_key(
+    key: Ed25519Key | OpenPGPKey | EcdsaKey | RsaKey | FrostKey, where: str
+) -> PublicKey:
+    """Return a key of the roster.
+
+    Most roots have Ed25519 keys only, and the library for every other kind takes as long
+    to load as all of ours: so it is loaded where it is needed.
+    """
+    if isinstance(key, Ed25519Key):
+        return parse_ed25519(bytes.fromhex(key.public), f"{where}.public")
+    if isinstance(key, FrostKey):
+        from relsign.crypto.groups import parse_group  # noqa: PLC0415
+
+        return parse_group(key, where)
+    if isinstance(key, OpenPGPKey):
         from relsign.crypto.openpgp import parse_certificate  # noqa: PLC0415
 
-        place = f"{where}.key.certificate"
-        data = decode_base64(member.key.certificate, place)
-        key = OpenPGPPublic(parse_certificate(data, place), data)
-        if set(member.roles) - {"signer"}:
-            raise InputError(
-                "an OpenPGP key can only be a signer's",
-                where=f"{where}.roles",
-                got=", ".join(member.roles),
-                hint="in-toto cannot verify OpenPGP: use an ed25519 key for this role",
-            )
-    return Party(member.name, member.operator, member.organisation, member.roles, key)
+        place = f"{where}.certificate"
+        data = decode_base64(key.certificate, place)
+        return OpenPGPPublic(parse_certificate(data, place), data)
+    from relsign.crypto.spki_keys import parse_ecdsa, parse_rsa  # noqa: PLC0415
+
+    place = f"{where}.public"
+    der = decode_base64(key.public, place)
+    if isinstance(key, EcdsaKey):
+        return parse_ecdsa(der, place)
+    return parse_rsa(der, key.scheme, place)
+
+
+def possible_keyids(key: PublicKey) -> frozenset[str]:
+    """Return every keyid the material of a key has, or would have as another kind of key.
+
+    An OpenPGP fingerprint holds the time the key was made, so that of a key which is in
+    no certificate here cannot be told.
+    """
+    found = {key.keyid}
+    for material in key.materials:
+        if len(material) == _ED25519_BYTES:
+            found.add(Ed25519Public(material).keyid)
+        else:
+            found.add(EcdsaPublic(material).keyid)
+            found.add(RsaPublic(material, "rsassa-pss-sha256").keyid)
+            found.add(RsaPublic(material, "rsa-pkcs1v15-sha512").keyid)
+    if isinstance(key, OpenPGPPublic):
+        found |= {sub.fingerprint.lower() for sub in key.certificate.signing_keys}
+    if isinstance(key, GroupPublic):
+        found.add(key.fingerprint)
+    return frozenset(found - {""})
+
+
+def ed25519_spki(raw: bytes) -> bytes:
+    """Return the DER SubjectPublicKeyInfo of a raw Ed25519 key (RFC 8410, 4)."""
+    return bytes.fromhex("302a300506032b6570032100") + raw
+
+
+def spki_pem(spki: bytes) -> bytes:
+    """Return a SubjectPublicKeyInfo as PEM (RFC 7468, 13)."""
+    text = base64.b64encode(spki)
+    lines = b"".join(text[i : i + _PEM_WIDTH] + b"\n" for i in range(0, len(text), _PEM_WIDTH))
+    return b"-----BEGIN PUBLIC KEY-----\n" + lines + b"-----END PUBLIC KEY-----\n"
+
+
+def _spki_keyid(spki: bytes, keytype: str, scheme: str) -> str:
+    """Return the SHA-256 of the key's canonical form, in which line ends stand as they are."""
+    return sha256_hex(
+        b'{"keytype":"%b","keyval":{"public":"%b"},"scheme":"%b"}'
+        % (keytype.encode(), spki_pem(spki), scheme.encode())
+    )
 
 
 def check_members(
@@ -130,7 +271,9 @@ def check_members(
 
     (1) every key is acceptable; (2) no two members share key material, under any
     keyid; (3) no two share the eight digits that name link files; (4) one key has
-    one role unless `share_roles`; (5) one operator belongs to one organisation.
+    one role unless `share_roles`; (5) one operator belongs to one organisation; (6) at
+    most one is the release key; (7) a group is shared by members with keys of their own,
+    and nobody counts twice through it.
     Raises InputError naming both members.
     """
     parties = tuple(parse_member(m, f"{where}: member[{i}]") for i, m in enumerate(members))
@@ -150,6 +293,12 @@ def check_members(
                 got=", ".join(party.roles),
                 hint="give each role its own key, or set share_roles in the policy",
             )
+    for one, two in combinations(parties_of(parties, "release"), 2):
+        raise _clash("two release keys", where, one, two)
+    if any(isinstance(party.key, GroupPublic) for party in parties):
+        from relsign.crypto.groups import check_groups  # noqa: PLC0415 - as in `_parse_key`
+
+        check_groups(parties, where)
     return parties
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
-from relsign.crypto.keys import Ed25519Public, Party
+from relsign.crypto.keys import Ed25519Public, OpenPGPPublic, Party
 from relsign.errors import InputError, VerificationError
 from relsign.formats.canonical import Value
 from relsign.formats.envelope import Envelope, Signature
@@ -59,11 +59,15 @@ def verify_by(
     """
     if isinstance(party.key, Ed25519Public):
         verify_ed25519(party.key, signature, message)
-    else:
-        # As in `relsign.crypto.keys`: loaded for the few roots that have such a key.
+    # As in `relsign.crypto.keys`: loaded for the few roots that have such a key.
+    elif isinstance(party.key, OpenPGPPublic):
         from relsign.crypto.openpgp import verify_detached  # noqa: PLC0415
 
         verify_detached(party.key.certificate, signature, message, at, as_made=as_made)
+    else:
+        from relsign.crypto.spki_keys import verify_spki  # noqa: PLC0415
+
+        verify_spki(party.key, signature, message)
 
 
 def verify_envelope(

@@ -133,7 +133,7 @@ def parse_key(data: bytes, where: str) -> StrangerKey:
     if _HEX.fullmatch(data):
         return _of_ed25519(bytes.fromhex(data.decode("ascii")), where)
     if pem := _PEM.fullmatch(data):
-        return _of_der(_decode(b"".join(pem[1].split()).decode("ascii"), where), where)
+        return key_of_der(_decode(b"".join(pem[1].split()).decode("ascii"), where), where)
     if _OPENSSH.fullmatch(data):
         return _of_openssh(data.strip(), where)
     raise _refused("not a public key", where, "PEM, 64 hexadecimal digits or a line of OpenSSH")
@@ -195,7 +195,12 @@ def _decode(text: str, where: str) -> bytes:
         raise _refused(error.what, where, "PEM as its program wrote it") from error
 
 
-def _of_der(der: bytes, where: str) -> StrangerKey:
+def key_of_der(der: bytes, where: str) -> StrangerKey:
+    """Return the key of a SubjectPublicKeyInfo (RFC 5280, 4.1.2.7).
+
+    A point of P-256 may be compressed: the key's own `spki` has the form that is not.
+    Raises InputError as `parse_key` does.
+    """
     try:
         public = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -1,7 +1,7 @@
 """The messages of a key ceremony: one DSSE envelope each, signed by its sender.
 
     proposal       the charter; whoever proposes a ceremony sends it
-    dealing        step 1: a dealer's commitments; everybody's key for sealed messages
+    dealing        step 1: a dealer's commitments; everybody's keys for sealed messages
     shares         step 2: a dealer's shares, each sealed to its receiver
     contribution   step 3 of a repair: a helper's part of the lost share
     acceptance     last step: everybody has a share that fits, and signs the result
@@ -31,6 +31,7 @@ MAX_MESSAGE_BYTES = 64 << 10
 
 Sealed = Annotated[dict[Name, Base64], Meta(max_length=MAX_PARTICIPANTS)]
 Points = Annotated[dict[Name, HexDigest], Meta(max_length=MAX_PARTICIPANTS)]
+SealingKeys = Annotated[dict[Name, HexDigest], Meta(max_length=MAX_PARTICIPANTS)]
 Proof = Annotated[str, shaped("128 digits of 0-9 a-f", r"[0-9a-f]{128}")]
 
 
@@ -53,14 +54,18 @@ class Proposal(Message, frozen=True, kw_only=True, tag_field="kind", tag="propos
 
 
 class Dealing(Message, frozen=True, kw_only=True, tag_field="kind", tag="dealing"):
-    """Step 1: commitments to a polynomial, and a key to receive with."""
+    """Step 1: commitments to a polynomial, and keys to receive with."""
 
-    sealing: HexDigest | None
-    """X25519 public key made for this ceremony; none for a dealer who gets no share."""
+    sealing: SealingKeys
+    """For each who will seal a number to the sender: an X25519 key for that one alone.
+
+    One key for all would have to be given away whole in a complaint, and with it what
+    honest dealers sent: at a reshare that is a share of a key that stays in use.
+    """
     commitments: Annotated[tuple[HexDigest, ...], Meta(max_length=MAX_PARTICIPANTS)]
     """A point per coefficient; none from who does not deal, and at repair."""
     proof: Proof | None
-    """At keygen: proof of knowing the polynomial's constant, bound to the ceremony."""
+    """Of knowing the polynomial's constant, bound to the ceremony; none without commitments."""
 
 
 class Shares(Message, frozen=True, kw_only=True, tag_field="kind", tag="shares"):
@@ -93,13 +98,12 @@ class Acceptance(Message, frozen=True, kw_only=True, tag_field="kind", tag="acce
 class Complaint(Message, frozen=True, kw_only=True, tag_field="kind", tag="complaint"):
     """A number that does not fit; the ceremony ends and begins anew without the culprit.
 
-    Whoever has the sealing secret can open what was sealed to the complainer, and so see
-    who of the two is wrong.  It was made for this ceremony and opens nothing else.
+    Whoever has the sealing secret can open the box, and so see who of the two is wrong.
     """
 
     accused: Name
-    sealing_secret: HexDigest | None
-    """None at repair, where it would open the complainer's whole share."""
+    sealing_secret: HexDigest
+    """Of the key in the sender's dealing for the accused: it opens no other's boxes."""
 
 
 CeremonyMessage = Proposal | Dealing | Shares | Contribution | Acceptance | Complaint

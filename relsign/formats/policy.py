@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_toml
@@ -25,6 +26,7 @@ from relsign.formats.names import HexDigest, Name, Text, Version, refuse_repeats
 Threshold = Annotated[int, Meta(ge=1, le=64)]
 Days = Annotated[int, Meta(ge=1, le=3660)]
 Dissent = Literal["refuse", "record"]
+ReleaseKey = Literal["required", "optional"]
 MAX_REVOKED = 1000
 MAX_VOUCHED = 1000
 
@@ -109,6 +111,9 @@ class Policy(Document, frozen=True, kw_only=True):
     """Whether one key may hold two roles."""
     commit: bool = False
     """Whether builders must publish a commitment before they show a result."""
+    release_key: ReleaseKey | msgspec.UnsetType = msgspec.UNSET
+    """Whether a release needs the signature of the release key, where there is one; it does
+    unless this says optional."""
     layout_days: Days = 365
     root_days: Days = 730
     freshness: Freshness = Freshness()

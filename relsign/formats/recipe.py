@@ -25,6 +25,7 @@ privileges, the network or the engine's socket, because it has no words for them
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -221,4 +222,11 @@ class Recipe(Document, frozen=True, kw_only=True):
 
 def parse_recipe(data: bytes, where: str = "relsign.toml") -> Recipe:
     """Return the recipe in TOML `data`; raise InputError with the path inside it."""
+    return _parse(data, where)
+
+
+@lru_cache(maxsize=4)
+def _parse(data: bytes, where: str) -> Recipe:
+    # A command asks for its one recipe several times, and one of ten thousand artifacts
+    # takes as long to read as they take to hash.  A recipe cannot be changed.
     return decode_toml(data, Recipe, where)

@@ -30,6 +30,7 @@ from relsign.formats.policy import (
     Dissent,
     Diversity,
     Freshness,
+    ReleaseKey,
     Revocation,
     RevokedKey,
     Thresholds,
@@ -92,6 +93,8 @@ class RootPolicy(Document, frozen=True, kw_only=True):
     revoked: Annotated[tuple[Revocation, ...], Meta(max_length=MAX_REVOKED)] = ()
     revoked_keys: Annotated[tuple[RevokedKey, ...], Meta(max_length=MAX_REVOKED)] = ()
     vouched: Annotated[tuple[Vouched, ...], Meta(max_length=MAX_VOUCHED)] = ()
+    release_key: ReleaseKey | msgspec.UnsetType = msgspec.UNSET
+    """Left out of the bytes where nobody set it, so that roots of before it stay the same."""
 
     def __post_init__(self) -> None:
         """Refuse lists with more than one form."""

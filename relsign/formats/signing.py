@@ -30,8 +30,8 @@ MAX_ATTEMPTS = 1_000
 MAX_SLOTS = 32
 
 RequestKind = Literal["release", "layout", "root", "certificate", "revocation"]
-Slot = Annotated[str, shaped("a slot name of a-z 0-9 . / -", r"[a-z][a-z0-9.-]{0,31}(?:/[1-9])?")]
-"""One signature that is wanted, such as ``openpgp`` or ``minisign/2``."""
+Slot = Annotated[str, shaped("a slot name of a-z 0-9 . -", r"[a-z][a-z0-9.-]{0,31}")]
+"""One signature that is wanted, such as ``openpgp`` or ``minisign.2``."""
 Attempt = Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)]
 
 

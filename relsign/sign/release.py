@@ -7,16 +7,14 @@ and only then signed.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_by, verify_envelope
 from relsign.errors import InputError, NotEnoughError, VerificationError
-from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE, parse_bundle
+from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
 from relsign.formats.envelope import Envelope, parse_envelope
 from relsign.formats.fingerprint import ProfileDigest
 from relsign.formats.roster import Role
@@ -55,7 +53,7 @@ ASK = "ask who put it there; delete it to propose your own"
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The release before, as its bundle tells; only the reference is signed."""
+    """The release before, as `relsign.sign.previous` verified it; only the reference is signed."""
 
     reference: PreviousRelease
     sequence: int
@@ -127,16 +125,13 @@ def prepare_request(
         require_same(statement, existing.payload)  # (3)
     require_followed(workspace, root, statement.predicate, now)
     require_own_materials(workspace, profile, layout.recipe_sha256, build.fingerprints)  # (4)
-    sizes = {  # (5)
-        name: release.find_artifact(name, digest)[1].size
-        for name, digest in build.artifacts.items()
-    }
+    found = release.find_artifacts(build.artifacts)  # (5)
     require_verifiable(root, statement, layout_data, build.files, now)  # (6)
     return SigningRequest(
         statement=statement,
         build=build,
         layout=layout,
-        sizes=sizes,
+        sizes={name: hashed.size for name, (_path, hashed) in found.items()},
         signed_by=tuple(s.keyid for s in existing.signatures) if existing else (),
         silent=silent_builders(root, build.reports),
     )
@@ -226,7 +221,7 @@ def sign_release(
     key's stock tool reads.  Signing twice changes nothing.
     """
     check_release_folder(release)
-    _add_own(release.statement_file, request.statement.to_bytes(), signers, party, sign)
+    add_own(release.statement_file, request.statement.to_bytes(), signers, party, sign)
     make_real_folder(release.signatures)
     path = release.signatures / stock_file_name(party)
     write_whole(path, make_stock_signature(party, sign, request.statement))
@@ -241,10 +236,10 @@ def sign_layout(
     Raises InputError when the file holds another layout by now; then nothing is written.
     """
     check_release_folder(release)
-    _add_own(release.layout_file, payload, owners, party, sign)
+    add_own(release.layout_file, payload, owners, party, sign)
 
 
-def _add_own(
+def add_own(
     path: Path, payload: bytes, parties: tuple[Party, ...], party: Party, sign: Sign
 ) -> None:
     envelope = seal(payload, party, sign)
@@ -273,32 +268,3 @@ def _layout_bytes(release: ReleaseFolder) -> bytes:
             where=LAYOUT_FILE,
             hint="run `relsign policy compile`, then `relsign policy sign --as OWNER`",
         ) from error
-
-
-def read_previous(bundle: Path | None, project: str, version: str) -> Previous | None:
-    """Return the release a bundle holds, to be followed by `version` of `project`.
-
-    Raises InputError if it holds none, one of another project, or this very version.
-    """
-    if bundle is None:
-        return None
-    data = read_bounded(bundle, MAX_BUNDLE_BYTES)
-    files = parse_bundle(data, bundle.name).files
-    where = os.fspath(bundle)
-    if STATEMENT_FILE not in files:
-        raise InputError("the bundle holds no release statement", where=where)
-    payload = parse_envelope(files[STATEMENT_FILE], STATEMENT_FILE).payload
-    predicate = parse_statement(payload, STATEMENT_FILE).predicate
-    if predicate.project != project or predicate.version == version:
-        raise InputError(
-            "not a release this one can follow",
-            where=where,
-            expected=f"another version of {project} than {version}",
-            got=f"{predicate.project} {predicate.version}",
-            hint="name the bundle of the release before with --previous",
-        )
-    return Previous(
-        PreviousRelease(version=predicate.version, statement_sha256=sha256_hex(payload)),
-        predicate.sequence,
-        predicate.released_at,
-    )

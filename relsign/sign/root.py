@@ -74,6 +74,7 @@ def root_policy(project: str, roster: Roster, policy: Policy) -> RootPolicy:
         revoked=policy.revoked,
         revoked_keys=policy.revoked_key,
         vouched=policy.vouched,
+        release_key=policy.release_key,
     )
 
 

@@ -7,9 +7,11 @@ from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.signatures import verify_envelope
+from relsign.crypto.threshold import distinct_operators
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
 from relsign.formats.envelope import Envelope, parse_envelope
+from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.statement import parse_statement
 from relsign.sign.release import read_statement
@@ -133,7 +135,17 @@ def _owners(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Stage:
     except InputError as error:
         return Stage("owners", (), need, str(error))
     report = verify_envelope(envelope, root.having("owner"), now)
-    return Stage("owners", tuple(p.name for p in report.valid), need, "; ".join(report.bad))
+    have = tuple(party.name for party in distinct_operators(report.valid))
+    return Stage("owners", have, need, "; ".join(report.bad))
+
+
+def layout_expiry(release: ReleaseFolder) -> datetime | None:
+    """Return when the layout in a release folder ends; None where there is none to be read."""
+    try:
+        envelope = parse_envelope(read_bounded(release.layout_file, MAX_BUNDLE_BYTES), LAYOUT_FILE)
+        return parse_layout(envelope.payload, LAYOUT_FILE).expires
+    except (NotEnoughError, InputError):
+        return None
 
 
 def _signers(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Stage:
@@ -145,7 +157,8 @@ def _signers(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Stage:
     if envelope is None:
         return Stage("signers", (), need)
     report = verify_envelope(envelope, root.having("signer"), now)
-    have = tuple(party.name for party in report.valid)
+    # As the verifier counts: one operator's second key is nobody new.
+    have = tuple(party.name for party in distinct_operators(report.valid))
     problem = "; ".join(report.bad) or _staleness(release, envelope)
     return Stage("signers", have, need, problem)
 

@@ -5,11 +5,13 @@
     policies/release.toml             thresholds; policies/root.json is made from it
     policies/roots/N.root.json        the versions of the root before it
     keys/roster.toml                  people, machines, public keys
+    keys/groups/NAME/                 a key that several people share, and its ceremonies
     release/PROJECT-VERSION/          one release in the making
         release.layout                owners add their signatures here
         release.statement             signers add theirs here
         builds/BUILDER/               one builder's links, provenance, artifacts
-        signatures/                   OpenPGP and minisign, for stock tools
+        signatures/                   OpenPGP, minisign and others, for stock tools
+        ceremony/                     messages of a group that signs together
 
 Anyone may be able to write the release folder (it travels by git, USB stick or
 shared disk): nothing in it is believed before its signatures are checked, and a
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +34,8 @@ from relsign.formats.lock import BuilderDefinition, BuilderLock, parse_builder, 
 from relsign.formats.policy import Policy, parse_policy
 from relsign.formats.recipe import Recipe, parse_recipe
 from relsign.formats.roster import Roster, parse_roster
-from relsign.system.files import HashedFile, hash_file, host_error, read_bounded
+from relsign.system.files import HashedFile, host_error, read_bounded
+from relsign.system.hashing import hash_files
 
 MAX_TEXT_BYTES = 4 << 20
 MAX_EVIDENCE_FILES = 300
@@ -71,6 +75,10 @@ class Workspace:
     def roots_folder(self) -> Path:
         """Where the versions of the trust root before the newest are."""
         return self.folder / "policies" / "roots"
+
+    def group_folder(self, name: str) -> Path:
+        """Return the folder of a group that shares one key."""
+        return self.folder / "keys" / "groups" / name
 
     def read(self, path: Path, hint: str) -> bytes:
         """Return a file of the project; raise InputError with `hint` if it is not there."""
@@ -163,6 +171,11 @@ class ReleaseFolder:
         return self.folder / "signatures"
 
     @property
+    def ceremony(self) -> Path:
+        """Where the messages of a group that signs this release are, by session."""
+        return self.folder / "ceremony"
+
+    @property
     def builds(self) -> Path:
         """One folder per builder."""
         return self.folder / "builds"
@@ -224,18 +237,33 @@ class ReleaseFolder:
 
         Raises NotEnoughError when no build folder holds one.
         """
+        return self.find_artifacts({name: digest})[name]
+
+    def find_artifacts(self, wanted: Mapping[str, str]) -> dict[str, tuple[Path, HashedFile]]:
+        """Return a builder's copy of each artifact, by name; `wanted` maps names to SHA-256.
+
+        All of one folder are hashed together.  Raises NotEnoughError naming the first
+        that no build folder holds.
+        """
+        found: dict[str, tuple[Path, HashedFile]] = {}
         for build in self.build_folders():
-            path = build / "artifacts" / name
-            if _is_folder(path.parent) and _is_file(path):
-                found = hash_file(path)
-                if found.sha256 == digest:
-                    return path, found
-        raise NotEnoughError(
-            "no build folder here holds this artifact",
-            where=name,
-            expected=digest,
-            hint="run `relsign build`, or `relsign collect` from an agreeing builder",
-        )
+            missing = [name for name in wanted if name not in found]
+            if not missing:
+                break
+            folder = build / "artifacts"
+            names = _regular_files(folder) if _is_folder(folder) else frozenset()
+            there = [folder / name for name in missing if name in names]
+            hashed = zip(there, hash_files(there), strict=True)
+            found |= {p.name: (p, each) for p, each in hashed if each.sha256 == wanted[p.name]}
+        for name, digest in wanted.items():
+            if name not in found:
+                raise NotEnoughError(
+                    "no build folder here holds this artifact",
+                    where=name,
+                    expected=digest,
+                    hint="run `relsign build`, or `relsign collect` from an agreeing builder",
+                )
+        return {name: found[name] for name in wanted}
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -244,6 +272,15 @@ def _entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise host_error(error, folder) from error
+
+
+def _regular_files(folder: Path) -> frozenset[str]:
+    """Return the names of the regular files in a folder, links left out."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(e.name for e in entries if e.is_file(follow_symlinks=False))
     except OSError as error:
         raise host_error(error, folder) from error
 

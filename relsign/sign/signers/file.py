@@ -1,4 +1,6 @@
-"""Ed25519 keys in encrypted files: PKCS#8 PEM, mode 0600, in a folder of mode 0700.
+"""Keys in encrypted files: PKCS#8 PEM, mode 0600, in a folder of mode 0700.
+
+Ed25519, ECDSA on P-256, and RSA of 3072 bits; all are encrypted in the same way.
 
 Only the key's owner is trusted to write the file: whoever can replace it can make
 this signer use another key, which the roster then refuses, and whoever can read
@@ -9,12 +11,26 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import (
+    RSAPrivateKey,
+)
+from cryptography.hazmat.primitives.asymmetric.rsa import (
+    generate_private_key as generate_rsa,
+)
+from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -24,23 +40,24 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from relsign.errors import HostError, InputError
-from relsign.sign.signers.interface import PublicIdentity
-from relsign.system.files import (
-    host_error,
-    make_folder,
-    new_file,
-    open_regular,
-    read_bounded,
-    sync_folder,
-)
+from relsign.formats.roster import RsaScheme
+from relsign.sign.private import is_private_folder, read_private
+from relsign.sign.signers.interface import PSS_SHA256, PublicIdentity, check_signature
+from relsign.system.files import host_error, make_folder, new_file, sync_folder
 from relsign.system.process import require_program, run_program
 
 MAX_KEY_FILE_BYTES = 16_384
 MIN_PASSPHRASE_BYTES = 8
 ROUNDS = 1_000_000
 """Rounds of PBKDF2-HMAC-SHA256 between a passphrase and its key: about 0.15 s."""
-_OTHERS = 0o077
+RSA_BITS = 3072
+"""Of a new RSA key: about as strong as P-256 (NIST SP 800-57, table 2)."""
+_EXPONENT = 65537
 _HEADER = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+
+
+FileKind = Literal["ed25519", "ecdsa-p256", "rsa"]
+_PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +65,51 @@ class FileSigner:
     """A signer whose decrypted key stays in this process's memory."""
 
     public: PublicIdentity
-    _key: Ed25519PrivateKey = field(repr=False)
+    _key: _PrivateKey = field(repr=False)
 
     def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte Ed25519 signature of `message` (RFC 8032)."""
-        return self._key.sign(message)
+        """Return the signature of `message`, in the form of `Signer.sign`."""
+        if isinstance(self._key, Ed25519PrivateKey):
+            made = self._key.sign(message)
+        elif isinstance(self._key, EllipticCurvePrivateKey):
+            made = self._key.sign(message, ECDSA(SHA256()))
+        elif self.public.scheme == PSS_SHA256:
+            pss = PSS(mgf=MGF1(SHA256()), salt_length=PSS.DIGEST_LENGTH)
+            made = self._key.sign(message, pss, SHA256())
+        else:
+            made = self._key.sign(message, PKCS1v15(), SHA512())
+        check_signature(self.public, made, message)
+        return made
 
 
-def create_key_file(path: Path, passphrase: bytes) -> bytes:
-    """Make a new key, store it encrypted at `path`, and return the 32 raw public bytes.
+def create_key_file(path: Path, passphrase: bytes, kind: FileKind = "ed25519") -> bytes:
+    """Make a new key, store it encrypted at `path`, and return its public half.
 
-    The folder is made with mode 0700 if it is missing.  Raises InputError if the
-    file exists, the folder is open to others, or the passphrase is shorter than
-    8 bytes; HostError if the disk refuses.
+    That is 32 raw bytes for Ed25519, SubjectPublicKeyInfo in DER for the others.  The
+    folder is made with mode 0700 if it is missing.  Raises InputError if the file
+    exists, the folder is open to others, or the passphrase is shorter than 8 bytes;
+    HostError if the disk refuses.
     """
     if len(passphrase) < MIN_PASSPHRASE_BYTES:
-        raise InputError("passphrase too short", expected=f"at least {MIN_PASSPHRASE_BYTES} bytes")
+        raise InputError(
+            "passphrase too short",
+            expected=f"at least {MIN_PASSPHRASE_BYTES} bytes",
+            hint="choose a longer one: whoever copies the file can guess as often as they like",
+        )
     make_folder(path.parent, 0o700)
-    _check_private(path.parent, "folder", "700")
-    key = Ed25519PrivateKey.generate()
+    is_private_folder(path.parent, "key folder")
+    key = _new_key(kind)
     plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     _store_new(path, _encrypted(plain, passphrase))
-    return _raw_public(key)
+    return _identity(key, PSS_SHA256).data
+
+
+def _new_key(kind: FileKind) -> _PrivateKey:
+    if kind == "ed25519":
+        return Ed25519PrivateKey.generate()
+    if kind == "ecdsa-p256":
+        return generate_private_key(SECP256R1())
+    return generate_rsa(_EXPONENT, RSA_BITS)
 
 
 def _encrypted(plain: bytes, passphrase: bytes) -> bytes:
@@ -95,47 +135,50 @@ def _encrypted(plain: bytes, passphrase: bytes) -> bytes:
     return result.stdout
 
 
-def load_file_signer(path: Path, passphrase: bytes) -> FileSigner:
-    """Decrypt the key at `path`.
+def load_file_signer(path: Path, passphrase: bytes, scheme: RsaScheme = PSS_SHA256) -> FileSigner:
+    """Decrypt the key at `path`; `scheme` is how an RSA key is to sign.
 
     Raises NotEnoughError if there is none; InputError if the file or its folder is
-    open to others, is not an encrypted Ed25519 key, or the passphrase is wrong.
+    open to others or a link, is not an encrypted key of a kind that signs, or the
+    passphrase is wrong.
     """
-    with open_regular(path):
-        _check_private(path, "key file", "600")
-    _check_private(path.parent, "folder", "700")
-    data = read_bounded(path, MAX_KEY_FILE_BYTES)
+    data = read_private(path, "key file", MAX_KEY_FILE_BYTES)
+    is_private_folder(path.parent, "key folder")
     where = os.fspath(path)
     if not data.startswith(_HEADER):
         raise InputError(
-            "not an encrypted key", where=where, expected=_HEADER.decode("ascii").strip("-")
+            "not an encrypted key",
+            where=where,
+            expected=_HEADER.decode("ascii").strip("-"),
+            hint="encrypt it: `openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 1000000`",
         )
     try:
         key = load_pem_private_key(data, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise InputError("wrong passphrase, or a damaged key file", where=where) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InputError("not an Ed25519 key", where=where)
-    return FileSigner(PublicIdentity("ed25519", _raw_public(key)), key)
-
-
-def _raw_public(key: Ed25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-
-
-def _check_private(path: Path, what: str, mode: str) -> None:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise host_error(error, path) from error
-    if stat.S_IMODE(status.st_mode) & _OTHERS:
         raise InputError(
-            f"{what} is open to other users",
-            where=os.fspath(path),
-            expected=f"mode {mode}",
-            got=f"mode {stat.S_IMODE(status.st_mode):o}",
-            hint=f"chmod {mode} {path}",
-        )
+            "wrong passphrase, or a damaged key file",
+            where=where,
+            hint="type it again; then compare the file with your backup",
+        ) from error
+    if isinstance(key, Ed25519PrivateKey | RSAPrivateKey):
+        return FileSigner(_identity(key, scheme), key)
+    if isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1):
+        return FileSigner(_identity(key, scheme), key)
+    raise InputError(
+        "not an Ed25519, ECDSA P-256 or RSA key",
+        where=where,
+        hint="make one of these with `relsign key new`",
+    )
+
+
+def _identity(key: _PrivateKey, scheme: RsaScheme) -> PublicIdentity:
+    public = key.public_key()
+    if isinstance(key, Ed25519PrivateKey):
+        return PublicIdentity("ed25519", public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if isinstance(key, EllipticCurvePrivateKey):
+        return PublicIdentity("ecdsa-p256", spki)
+    return PublicIdentity("rsa", spki, scheme)
 
 
 def _store_new(path: Path, data: bytes) -> None:

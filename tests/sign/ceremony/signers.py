@@ -91,7 +91,7 @@ def demo_session(group: Group) -> Session:
     key = bytes.fromhex(group.key)
     outputs = (
         Output("statement", ("statement",), lambda sign: sign(pae("t", b"statement"))),
-        Output("minisig", ("minisign/1", "minisign/2"), _minisign(key)),
+        Output("minisig", ("minisign.1", "minisign.2"), _minisign(key)),
     )
     request = SigningRequest(
         kind="release",

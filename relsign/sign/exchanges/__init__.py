@@ -1,0 +1,1 @@
+"""Where the signed messages of ceremonies travel: a folder, a relay, or paper."""
