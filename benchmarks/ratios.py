@@ -3,7 +3,7 @@
 Never a test: machines differ and are busy.  A row is the median of paired runs of whole
 processes, one after the other; its ratio is the median of the pairs' ratios.
 
-    benchmarks/ratios.py [starting] [verifying] [hashing]
+    benchmarks/ratios.py [starting] [verifying] [hashing] [signing]
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import frost
 import hashing
+import signing
 import starting
 import verifying
 from measure import HEAD
@@ -21,6 +23,8 @@ SUBJECTS = {
     "starting": starting.measure,
     "verifying": verifying.measure,
     "hashing": hashing.measure,
+    "signing": signing.measure,
+    "frost": frost.measure,
 }
 
 

@@ -36,9 +36,10 @@ from relsign.formats.layout import Layout, LayoutBinding, LayoutKey, Step, relea
 from relsign.formats.link import Sha256
 from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
-from relsign.formats.root import RootFile, RootPolicy, RootSignature
+from relsign.formats.root import RootFile, RootPolicy
 from relsign.formats.roster import Ed25519Key, Member, Role
 from relsign.formats.statement import FingerprintId, ReleasePredicate, Statement, Subject
+from relsign.formats.tuf import TufSignature
 from relsign.publish.signatures import ed25519_pem
 from relsign.sign.links import BuildTimes, sign_evidence
 
@@ -176,7 +177,7 @@ def _root() -> bytes:
     message = root.to_bytes()
     return RootFile(
         signatures=tuple(
-            RootSignature(keyid=Digest(keyid), sig=_sign_as(name)(message).hex())
+            TufSignature(keyid=Digest(keyid), sig=_sign_as(name)(message).hex())
             for keyid, name in owners
         ),
         signed=root,

@@ -25,6 +25,8 @@ SUMMARIES = {
     "get": "Download a pinned project's release, verified before it has a name.",
     "verify": "Check a downloaded file: VERIFIED, REFUSED or NOT ENOUGH.",
     "verify-dsse": "Check a DSSE envelope (in-toto, SLSA) by public keys you name.",
+    "ceremony": "Make one key of many people, and look after it.",
+    "relay": "Carry ceremony messages between members; hold no secret.",
     "doctor": "Engine, programs, disk, clock and keys on one screen.",
 }
 """The commands' own short helps, so that `relsign --help` need not load them all."""

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
-from relsign.cli.options import keys_option, store_option
+from relsign.cli.options import keys_option, project_option, store_option
 from relsign.cli.show import human_size
-from relsign.errors import HostError
+from relsign.cli.talk import printable
+from relsign.errors import HostError, RelsignError
 from relsign.system.clock import now_utc
 from relsign.system.process import PATH as SYSTEM_PATH
+from relsign.system.workspace import Workspace
 
 PROGRAMS = (
     ("mmdebstrap", "mmdebstrap", "bootstraps environments"),
@@ -28,15 +30,16 @@ MIN_FREE_BYTES = 4 << 30
 @click.command(short_help="Engine, programs, disk, clock and keys on one screen.")
 @store_option
 @keys_option
-def doctor(store: Path, keys: Path) -> int:
+@project_option
+def doctor(store: Path, keys: Path, workspace: Workspace) -> int:
     """Check that this machine can build and sign. `relsign verify` needs none of it.
 
     Exit code 0 when everything is there, 5 when something is missing; each line that
     is not good says what to do.
     """
-    lines = [_engine(), *map(_program, PROGRAMS), _disk(store), _keys(keys)]
+    lines = [_engine(), *map(_program, PROGRAMS), _disk(store), _keys(keys), *_expiry(workspace)]
     for good, text in lines:
-        click.echo(f"  {'✓' if good else '✗'} {text}")
+        click.echo(f"  {'✓' if good else '✗'} {printable(text)}")
     click.echo(f"  - clock          {now_utc().isoformat()} (compare it with your own)")
     return 0 if all(good for good, _ in lines) else HostError.exit_code
 
@@ -75,3 +78,23 @@ def _keys(keys: Path) -> tuple[bool, str]:
         return False, f"keys           open to other users: chmod 700 {keys}"
     names = sorted(path.parent.name for path in keys.glob("*/member.toml"))
     return True, f"keys           {', '.join(names) or 'none'}"
+
+
+def _expiry(workspace: Workspace) -> list[tuple[bool, str]]:
+    """Say what of this project has expired or soon does; nothing where there is no project."""
+    from relsign.sign.expiry import find_expiring
+    from relsign.sign.status import layout_expiry
+    from relsign.sign.vouching import complete_roots
+
+    if not workspace.root_file.exists():
+        return []
+    now = now_utc()
+    try:
+        root = complete_roots(workspace)[-1]
+        expiring = find_expiring(root, layout_expiry(workspace.release()), now)
+    except RelsignError as error:
+        return [(False, f"project        {error}; {error.hint}")]
+    return [
+        (not each.is_over(now), f"expiry         {each.words(now)}: {each.hint}")
+        for each in expiring
+    ] or [(True, "expiry         nothing of this project ends within 60 days")]

@@ -32,6 +32,8 @@ COMMANDS = {
     "get": "relsign.cli.get:get",
     "verify": "relsign.cli.verify:verify",
     "verify-dsse": "relsign.cli.verify_dsse:verify_dsse",
+    "ceremony": "relsign.cli.ceremony:ceremony",
+    "relay": "relsign.cli.relay:relay",
     "doctor": "relsign.cli.doctor:doctor",
 }
 """Command -> where it is, in the order a release needs them."""

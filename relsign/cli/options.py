@@ -79,6 +79,17 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")(function)
 
 
+def exchange_option(function: F) -> F:
+    """Add ``--exchange PLACE``."""
+    option = click.option(
+        "--exchange",
+        "exchange",
+        metavar="PLACE",
+        help="Where messages travel: a folder, or a relay's address.  [default: in the project]",
+    )
+    return option(function)
+
+
 def as_option(function: F) -> F:
     """Add the required ``--as NAME``."""
     option = click.option(

@@ -81,7 +81,7 @@ def publish(
             return
         release = workspace.release()
         candidate = add_stock_signatures(
-            collect_candidate(release, root, earlier, now), release, root.having("signer"), now
+            collect_candidate(release, root, earlier, now), release, root.statement_signers, now
         )
         for note in candidate.notes[:MAX_SHOWN]:
             talk(f"note: {note}")

@@ -13,6 +13,9 @@ from relsign.system.clock import now_utc
 from relsign.system.workspace import ReleaseFolder, Workspace
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from relsign.sign.expiry import Expiring
     from relsign.sign.status import Status
     from relsign.verify.matrix import Matrix, MatrixRow
 
@@ -31,22 +34,29 @@ def status(workspace: Workspace, *, as_json: bool) -> int:
     Exit code 0 when the release can be published, 1 when builders contradict each
     other, 3 when evidence is still missing.
     """
+    from relsign.sign.expiry import find_expiring
     from relsign.sign.root import current_root
-    from relsign.sign.status import release_status
+    from relsign.sign.status import layout_expiry, release_status
 
     now = now_utc()
     release = workspace.release()
-    state = release_status(release, current_root(workspace, now), now)
+    root = current_root(workspace, now)
+    state = release_status(release, root, now)
+    expiring = find_expiring(root, layout_expiry(release), now)
     problems = [stage.problem for stage in state.stages if stage.problem]
     code = 1 if problems else 0 if all(stage.is_met for stage in state.stages) else 3
     if as_json:
-        click.echo(json.dumps(_document(release, state), indent=2))
+        click.echo(json.dumps(_document(release, state, expiring, now), indent=2))
     else:
         _show(release, state)
+        for each in expiring:
+            say(f"WARNING: {each.words(now)}: {each.hint}")
     return code
 
 
-def _document(release: ReleaseFolder, state: Status) -> dict[str, object]:
+def _document(
+    release: ReleaseFolder, state: Status, expiring: tuple[Expiring, ...], now: datetime
+) -> dict[str, object]:
     return {
         "schema": "relsign/status/1",
         "project": release.project,
@@ -60,6 +70,16 @@ def _document(release: ReleaseFolder, state: Status) -> dict[str, object]:
             for s in state.stages
         ],
         "statement_sha256": state.statement_sha256,
+        "expiring": [
+            {
+                "what": each.what,
+                "name": each.name,
+                "expires": each.expires_at.isoformat() if each.expires_at else None,
+                "over": each.is_over(now),
+                "hint": each.hint,
+            }
+            for each in expiring
+        ],
         "next": state.next_command,
     }
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from relsign.crypto.keys import Ed25519Public
+from relsign.crypto.raw_signing import checked_signature
 from relsign.crypto.signatures import verify_ed25519
 from relsign.errors import InputError, VerificationError
 
@@ -78,7 +79,8 @@ def signature_file(
     _check_size("Ed25519 public key", raw, _KEY_BYTES)
     _check_size("BLAKE2b-512 digest", data_digest_blake2b512, _DIGEST_BYTES)
     comment = _comment(_TRUSTED + trusted_comment, _TRUSTED, "trusted comment")
-    first = sign(data_digest_blake2b512)
+    # Checked before it is signed over: a wrong one could be 64 bytes of somebody's choice.
+    first = checked_signature(sign, raw, data_digest_blake2b512, "new minisign signature")
     second = sign(first + comment.encode("ascii"))
     number = key_number(raw)
     lines = [

@@ -16,7 +16,7 @@ from relsign.errors import InputError
 
 MAX_TEXT_BYTES = 16 << 20
 MAX_LINE_BYTES = 16_384
-"""GnuPG cuts lines that are longer than 19,995 bytes and then refuses the message."""
+"""GnuPG 2.2 calls the signature of a text with a line of 19,999 bytes or more bad."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ESCAPED = (b"-", b"From ")

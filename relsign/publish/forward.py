@@ -19,7 +19,8 @@ from relsign.formats.layout import parse_layout
 from relsign.formats.link import link_file_name
 from relsign.formats.statement import parse_statement
 from relsign.publish.release import Candidate
-from relsign.publish.signatures import MAX_SIGNATURE_BYTES, STOCK, made_by_a_signer
+from relsign.publish.signatures import MAX_SIGNATURE_BYTES
+from relsign.publish.stock import STOCK, place_of
 from relsign.system.files import read_bounded
 from relsign.verify.provenance import ENDING
 from relsign.verify.root import TrustedRoot
@@ -35,7 +36,7 @@ def require_newer(
     now: datetime,
 ) -> None:
     """Refuse evidence older than what is published: an old copy of the project's."""
-    owners, signers = root.having("owner"), root.having("signer")
+    owners, signers = root.having("owner"), root.statement_signers
     for name, parties in ((LAYOUT_FILE, owners), (STATEMENT_FILE, signers)):
         where = os.fspath(final / "in-toto" / name)
         try:
@@ -68,14 +69,14 @@ def require_nothing_lost(
     """
     published = {PurePosixPath(path).name for path in there}
     staged = {PurePosixPath(path).name for path in here}
-    wanted = _builders_files(published, root.having("builder"))
+    wanted = _builders_files(published, root.having("builder")) & published
     for name in STOCK:
-        if name in there and name not in here:
+        if name in there:
             data = read_bounded(final / name, MAX_SIGNATURE_BYTES)
             manifest = candidate.files["SHA256SUMS"]
-            if made_by_a_signer(name, data, root.having("signer"), manifest, now):
-                wanted.add(name)
-    lost = sorted((wanted & published) - staged)
+            place = place_of(name, data, root.statement_signers, manifest, now)
+            wanted |= {place} if place else set()
+    lost = sorted(wanted - staged)
     if lost:
         raise VerificationError(
             "the published evidence says more",

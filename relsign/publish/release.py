@@ -83,7 +83,7 @@ def collect_candidate(
     layout = _need(release.layout_file, "run `relsign policy compile` and `policy sign`")
     envelope = _need(release.statement_file, "run `relsign sign --as NAME`")
     layout, strange = _clean(layout, LAYOUT_FILE, root.having("owner"), now)
-    envelope, stranger = _clean(envelope, STATEMENT_FILE, root.having("signer"), now)
+    envelope, stranger = _clean(envelope, STATEMENT_FILE, root.statement_signers, now)
     payload = parse_envelope(envelope, STATEMENT_FILE).payload
     statement = parse_statement(payload, STATEMENT_FILE)
     folders, unread = _read_folders(release)

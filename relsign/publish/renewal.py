@@ -21,7 +21,7 @@ from relsign.formats.manifest import encode_manifest
 from relsign.publish.forward import require_newer, require_nothing_lost
 from relsign.publish.places import DISSENT, EVIDENCE, published_places
 from relsign.publish.release import Candidate
-from relsign.publish.signatures import STOCK
+from relsign.publish.stock import STOCK
 from relsign.system.files import read_bounded
 from relsign.verify.root import verify_root
 

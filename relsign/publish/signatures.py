@@ -1,30 +1,40 @@
-"""The signatures stock tools check: `SHA256SUMS.asc` and `SHA256SUMS.minisig`.
+"""The signatures stock tools check, beside `SHA256SUMS`, and the keys they need for it.
 
 They add no vote, so what matters is that none of them is false: each is verified
-against the root's signers, and one that does not hold is named and left out.
+against the root's signers and release key, and one that does not hold is named and left
+out.  Which files there are is `relsign.publish.stock`'s to say.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from relsign.crypto.keys import OpenPGPPublic, Party
-from relsign.crypto.minisign import public_key_text, verify_file
-from relsign.crypto.openpgp import armor_signatures, split_signatures, verify_detached
+from relsign.crypto import signify, sshsig
+from relsign.crypto.keys import (
+    Ed25519Public,
+    GroupPublic,
+    OpenPGPPublic,
+    Party,
+    ed25519_spki,
+    spki_pem,
+)
+from relsign.crypto.minisign import public_key_text
+from relsign.crypto.openpgp import armor_signatures
 from relsign.crypto.openpgp_armor import armor
 from relsign.crypto.signatures import verify_envelope
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
 from relsign.publish.release import Candidate
+from relsign.publish.stock import EXTRA, GPG, PEOPLE_GPG, StockFile, release_key, stock_files
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
 
 MAX_SIGNATURE_BYTES = 1 << 20
-STOCK = ("SHA256SUMS.asc", "SHA256SUMS.minisig")
+ALLOWED_SIGNERS = "allowed_signers"
+"""What ssh-keygen looks up who may sign in; the release key's name is the identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class StockSignatures:
 def add_stock_signatures(
     candidate: Candidate, release: ReleaseFolder, signers: tuple[Party, ...], now: datetime
 ) -> Candidate:
-    """Return the candidate with the stock signatures its signers made.
+    """Return the candidate with the stock signatures its signers and release key made.
 
     Who signed the statement and left no stock signature is noted; that is no error.
     """
@@ -60,86 +70,74 @@ def stock_signatures(
     manifest: bytes,
     now: datetime,
 ) -> StockSignatures:
-    """Return `SHA256SUMS.asc` and `.minisig` as far as signers made them.
+    """Return the stock signature files as far as signers and the release key made them.
 
-    All OpenPGP signatures go into one file, one per signer; of minisign's, whose
-    format holds one, the first good one in the root's order is taken.  `signed`
-    names the signers whose stock signatures are expected.
+    OpenPGP signatures for one file go into it one by one; of every other format, which
+    holds one signature, the first good one in the root's order is taken.  `signed` names
+    those whose stock signatures are expected.
     """
-    detached: list[bytes] = []
-    files: dict[str, bytes] = {}
+    found: dict[str, list[bytes]] = {}
     notes: list[str] = []
-    for party in signers:
-        name = f"{party.name}{'.asc' if isinstance(party.key, OpenPGPPublic) else '.minisig'}"
+    for file in stock_files(signers):
         try:
-            data = read_bounded(release.signatures / name, MAX_SIGNATURE_BYTES)
-            if isinstance(party.key, OpenPGPPublic):
-                detached.append(_first_good(party.key, data, name, manifest, now))
-            else:
-                digest = hashlib.blake2b(manifest).digest()
-                verify_file(party.key.raw, data, digest, f"signatures/{name}")
-                files.setdefault("SHA256SUMS.minisig", data)
+            data = read_bounded(release.signatures / file.name, MAX_SIGNATURE_BYTES)
+            found.setdefault(file.published, []).append(file.checked(data, manifest, now))
         except NotEnoughError:
-            if party.name in signed:
-                notes.append(f"signatures/{name}: not there; {party.name} signed without it")
+            if _is_expected(file, signed):
+                notes.append(
+                    f"signatures/{file.name}: not there; {file.party.name} signed without it"
+                )
         except (InputError, VerificationError) as error:
-            notes.append(f"signatures/{name}: left out: {error.what}")
-    if detached:
-        files["SHA256SUMS.asc"] = armor_signatures(detached)
-    return StockSignatures(files, tuple(notes))
+            notes.append(f"signatures/{file.name}: left out: {error.what}")
+    return StockSignatures(
+        {name: _joined(name, several) for name, several in found.items()}, tuple(notes)
+    )
 
 
-def _first_good(
-    key: OpenPGPPublic, data: bytes, name: str, manifest: bytes, now: datetime
-) -> bytes:
-    """Return the first signature in a file that holds; raise why the last one does not."""
-    reason: InputError | VerificationError | None = None
-    for signature in split_signatures(data, f"signatures/{name}"):
-        try:
-            verify_detached(key.certificate, signature, manifest, now)
-        except (InputError, VerificationError) as error:
-            reason = error
-        else:
-            return signature
-    raise reason or InputError("no signature in it", where=f"signatures/{name}")
+def _is_expected(file: StockFile, signed: set[str]) -> bool:
+    return file.party.name in signed and file.published not in EXTRA
 
 
-def made_by_a_signer(
-    name: str, data: bytes, signers: tuple[Party, ...], manifest: bytes, now: datetime
-) -> bool:
-    """Say whether one of `signers` made a published stock signature file."""
-    for party in signers:
-        try:
-            if isinstance(party.key, OpenPGPPublic) and name.endswith(".asc"):
-                _first_good(party.key, data, name, manifest, now)
-                return True
-            if not isinstance(party.key, OpenPGPPublic) and name.endswith(".minisig"):
-                verify_file(party.key.raw, data, hashlib.blake2b(manifest).digest(), name)
-                return True
-        except (InputError, VerificationError):
-            continue
-    return False
+def _joined(name: str, several: list[bytes]) -> bytes:
+    return armor_signatures(several) if name in {GPG, PEOPLE_GPG} else several[0]
 
 
 def public_key_files(parties: tuple[Party, ...]) -> dict[str, bytes]:
     """Return the public keys stock tools need, by file name.
 
-    OpenPGP certificates for gpg, minisign keys, and PEM (SubjectPublicKeyInfo,
-    RFC 8410) for in-toto-verify and openssl.
+    OpenPGP certificates for gpg, minisign keys, PEM (SubjectPublicKeyInfo, RFC 8410) for
+    in-toto-verify and openssl, and of the release key also what signify and ssh-keygen read.
     """
     files: dict[str, bytes] = {}
     for party in parties:
-        if isinstance(party.key, OpenPGPPublic):
-            certificate = armor(party.key.data, "PUBLIC KEY BLOCK")
-            files[f"{party.name}.asc"] = certificate
-        else:
-            files[f"{party.name}.pem"] = ed25519_pem(party.key.raw)
-            if "signer" in party.roles:
-                files[f"{party.name}.minisign.pub"] = public_key_text(party.key.raw)
+        files |= dict(_key_files(party))
+    held = release_key(parties)
+    if held is not None:
+        files |= dict(_release_key_files(*held))
     return files
+
+
+def _key_files(party: Party) -> Iterable[tuple[str, bytes]]:
+    name, key = party.name, party.key
+    if isinstance(key, OpenPGPPublic):
+        yield f"{name}.asc", armor(key.data, "PUBLIC KEY BLOCK")
+        return
+    if not isinstance(key, Ed25519Public):
+        yield f"{name}.pem", spki_pem(key.spki)
+        return
+    yield f"{name}.pem", ed25519_pem(key.raw)
+    if {"signer", "release"} & set(party.roles):
+        yield f"{name}.minisign.pub", public_key_text(key.raw)
+    if isinstance(key, GroupPublic) and key.certificate is not None:
+        yield f"{name}.asc", armor(key.certificate, "PUBLIC KEY BLOCK")
+
+
+def _release_key_files(party: Party, key: Ed25519Public) -> Iterable[tuple[str, bytes]]:
+    yield f"{party.name}.signify.pub", signify.public_key_file(key.raw, party.name)
+    yield f"{party.name}.ssh.pub", sshsig.public_key_line(key.raw, party.name)
+    yield ALLOWED_SIGNERS, sshsig.allowed_signers_line(key.raw, party.name)
 
 
 def ed25519_pem(raw: bytes) -> bytes:
     """Return a raw key as PEM SubjectPublicKeyInfo (RFC 8410, section 4)."""
-    body = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + raw).decode()
-    return f"-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n".encode()
+    return spki_pem(ed25519_spki(raw))

@@ -32,7 +32,7 @@ from relsign.formats.names import Digest
 from relsign.formats.share import HeldCeremony, parse_held_ceremony
 from relsign.sign.ceremony.boxes import key_for
 from relsign.sign.ceremony.charter import Agreed, agree, ceremony_id
-from relsign.sign.ceremony.member import Member, Privacy, Visit, seal_message, take_part
+from relsign.sign.ceremony.member import Privacy, Visit, seal_message, take_part
 from relsign.sign.ceremony.requests import (
     CERTIFICATE,
     REVOCATION,
@@ -46,6 +46,7 @@ from relsign.sign.exchanges.interface import Exchange, Identity
 from relsign.sign.groups import (
     GROUP_FILE,
     Belongings,
+    as_member,
     has_share,
     keep_share,
     older_shares,
@@ -190,6 +191,19 @@ def attend(attendee: Attendee, charter: Charter, *, again: bool = False) -> Atte
     )
 
 
+def has_joined(attendee: Attendee, charter: Charter) -> bool:
+    """Say whether this person agreed to a charter before, or finished its ceremony."""
+    held = f"ceremony-{ceremony_id(charter)[:32]}" in attendee.mine.vault.names()
+    return held or _finished(attendee, charter) is not None
+
+
+def public_step(workspace: Workspace, charter: Charter, exchange: Exchange) -> Step:
+    """Return how a ceremony stands, as anybody sees it who reads the messages."""
+    agreed = agree(charter, read_previous_group(workspace, charter))
+    heard = listen(agreed, exchange.messages(agreed.ceremony).messages)
+    return next_step(agreed, heard, None)
+
+
 def _seed(attendee: Attendee, charter: Charter) -> bytes:
     """Return the seed of one ceremony, made and sealed at the first visit."""
     ceremony = ceremony_id(charter)
@@ -271,13 +285,8 @@ def _after(attendee: Attendee, charter: Charter, group: Group, *, again: bool) -
 def _sign_certificate(
     attendee: Attendee, charter: Charter, group: Group, *, again: bool
 ) -> Attendance:
-    share = open_share(attendee.mine, group, attendee.passphrase)
-    member = Member(
-        attendee.name,
-        attendee.identity,
-        share,
-        attendee.mine.nonces,
-        attendee.remembering(),
+    member = as_member(
+        attendee.mine, attendee.identity, group, attendee.passphrase, attendee.exchange
     )
     certificate = take_part(member, certificate_session(group, charter.expires), again=again)
     privacy = _privacy(attendee, charter)

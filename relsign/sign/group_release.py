@@ -18,6 +18,8 @@ from relsign.sign.ceremony.member import Member, Visit, take_part
 from relsign.sign.ceremony.requests import STATEMENT, release_session
 from relsign.sign.ceremony.session import Session
 from relsign.sign.exchanges.directory import DirectoryExchange
+from relsign.sign.exchanges.interface import Exchange, Identity
+from relsign.sign.exchanges.open import open_exchange
 from relsign.sign.places import check_release_folder, make_real_folder
 from relsign.sign.release import add_own
 from relsign.system.files import write_whole
@@ -55,6 +57,15 @@ def group_signing(
     return GroupSigning(release, root, party, statement, session)
 
 
+def release_exchange(release: ReleaseFolder, place: str | None, identity: Identity) -> Exchange:
+    """Return where a release's group messages travel: `place`, or else its own folder."""
+    if place is not None:
+        return open_exchange(place, identity)
+    check_release_folder(release)
+    make_real_folder(release.ceremony)
+    return DirectoryExchange(release.ceremony)
+
+
 def join_release(signing: GroupSigning, member: Member, *, again: bool = False) -> GroupVisit:
     """Do this participant's part; once all parts are there, write what they make.
 
@@ -70,8 +81,6 @@ def join_release(signing: GroupSigning, member: Member, *, again: bool = False) 
 def _keep_messages(release: ReleaseFolder, member: Member, session: Session) -> None:
     make_real_folder(release.ceremony)
     kept = DirectoryExchange(release.ceremony)
-    if member.exchange == kept:
-        return
     here = set(kept.messages(session.session_id).messages)
     for message in member.exchange.messages(session.session_id).messages:
         if message not in here:

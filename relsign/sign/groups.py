@@ -26,9 +26,10 @@ from relsign.formats.charter import Group, parse_group
 from relsign.formats.names import Digest
 from relsign.formats.roster import Role
 from relsign.formats.share import HeldShare, parse_share
+from relsign.sign.ceremony.member import Member
 from relsign.sign.ceremony.session import group_shares
 from relsign.sign.exchanges.directory import DirectoryExchange
-from relsign.sign.exchanges.interface import Exchange
+from relsign.sign.exchanges.interface import Exchange, Identity
 from relsign.sign.exchanges.remembering import RememberingExchange
 from relsign.sign.nonces import NonceStore
 from relsign.sign.vault import Vault
@@ -175,3 +176,11 @@ def open_share(mine: Belongings, group: Group, passphrase: bytes) -> SecretShare
     if share.verifying != group_shares(group).verifying[share.identifier]:
         raise VerificationError("the share does not fit the group", where=where)
     return share
+
+
+def as_member(
+    mine: Belongings, identity: Identity, group: Group, passphrase: bytes, exchange: Exchange
+) -> Member:
+    """Return a person at work in a group; raise as `open_share` does."""
+    share = open_share(mine, group, passphrase)
+    return Member(mine.person, identity, share, mine.nonces, mine.remembering(exchange))

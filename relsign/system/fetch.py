@@ -175,7 +175,7 @@ def open_response(
     """
     current = url
     for _hop in range(limits.redirects + 1):
-        response = _request(_parsed(current), limits, headers or {})
+        response = _request(parse_http_url(current), limits, headers or {})
         if response.status not in REDIRECTS:
             if response.status not in accepted:
                 response.close()
@@ -196,7 +196,8 @@ def _target(current: str, location: str) -> str:
         raise HostError("redirect to no URL", where=redacted(current)) from error
 
 
-def _parsed(url: str) -> Url:
+def parse_http_url(url: str) -> Url:
+    """Return the parts of `url`; raise InputError unless it is http or https with a host."""
     try:
         parsed = parse_url(url)
     except urllib3.exceptions.LocationParseError as error:
@@ -211,7 +212,7 @@ def _request(url: Url, limits: FetchLimits, more: Mapping[str, str]) -> urllib3.
     headers = make_headers(accept_encoding="identity", user_agent=USER_AGENT)
     if url.auth:
         headers |= make_headers(basic_auth=unquote(url.auth))
-    with _pool(url, limits) as pool:
+    with pool_to(url, limits) as pool:
         return pool.request(
             "GET",
             url._replace(auth=None).url,
@@ -222,7 +223,8 @@ def _request(url: Url, limits: FetchLimits, more: Mapping[str, str]) -> urllib3.
         )
 
 
-def _pool(url: Url, limits: FetchLimits) -> urllib3.PoolManager:
+def pool_to(url: Url, limits: FetchLimits) -> urllib3.PoolManager:
+    """Return the connections by which this machine reaches `url`; raise HostError for none."""
     retries = Retry(
         total=limits.retries,
         redirect=0,

@@ -41,7 +41,8 @@ def analyse(root: Root, now: datetime, listing_expires: datetime | None = None) 
     said: list[Finding] = []
     for duty in found:
         said += findings.of_duty(duty)
-    said += findings.of_release(found)
+    said += findings.of_release(root, found)
+    said += findings.of_release_key(root, found)
     said += findings.of_people(parties)
     said += findings.of_publishers(root, found)
     said += findings.of_log(root, parties)

@@ -3,7 +3,8 @@
     1 root         pinned, keys acceptable, each version signed by enough owners of the
                    one before and of its own, unexpired
     2 bytes        the files in hand are artifacts the statement names
-    3 signers      t of m, distinct keys and operators
+    3 signers      t of m, distinct keys and operators, and the release key where the root
+                   has one
     4 layout       m of n owners, unexpired, the one the signers named
     5 builders     k of n links agree, bound to this release, in g organisations, as
                    unlike as the root asks, and keep the layout's rules
@@ -65,6 +66,8 @@ class VerifiedRelease(Value, frozen=True):
     signers: tuple[Party, ...]
     builders: tuple[Party, ...]
     dissenters: tuple[Party, ...]
+    release_key: Party | None = None
+    """The root's release key, if it has one and it signed."""
 
 
 class Decision(Value, frozen=True):
@@ -133,7 +136,7 @@ def _judge(case: Case, rows: Rows) -> VerifiedRelease | None:
     question, day, evidence = case.question, case.day, case.evidence
     rows.step(2, lambda: verify_bytes(case.root, evidence, question.artifacts), str)
     need = case.need("signers")
-    signers = rows.step(
+    signed = rows.step(
         3,
         lambda: verify_signers(day.root, evidence, question.now, need, as_made=day.is_past),
         lambda s: say_signers(day.root, need, s),
@@ -156,7 +159,11 @@ def _judge(case: Case, rows: Rows) -> VerifiedRelease | None:
     if agreed is None:
         return None
     rows.step(6, lambda: _fingerprints(case, agreed.build, layout), str)
-    return VerifiedRelease(evidence, signers or (), agreed.build.builders, agreed.dissenters)
+    if signed is None:
+        return None
+    return VerifiedRelease(
+        evidence, signed.signers, agreed.build.builders, agreed.dissenters, signed.release_key
+    )
 
 
 def _standing(case: Case) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from relsign.crypto.keys import OpenPGPPublic, Party
+from relsign.crypto.keys import GroupPublic, OpenPGPPublic, Party
 from relsign.crypto.threshold import distinct_organisations
 from relsign.formats.log import NO_QUORUM
 from relsign.formats.root import Root
@@ -50,6 +50,7 @@ _ACTS: dict[Role, str] = {
     "publisher": "hide newer releases until the listing expires",
     "log": "log a release in secret, as far as no witness is asked for",
     "witness": "make the log's quorum of witnesses",
+    "release": "sign what gpg, minisign and other tools then take for a release",
 }
 _STOPS: dict[Role, str] = {
     "owner": "no root and no layout can be signed any more, and everybody must pin anew",
@@ -58,12 +59,16 @@ _STOPS: dict[Role, str] = {
     "publisher": "the listing expires, and nobody learns what the newest release is",
     "log": "no release can be logged until the owners make a new root",
     "witness": "no release gets its log proof until the owners make a new root",
+    "release": "nothing can be signed with the release key, which people may have pinned",
 }
+_OF_GROUP = "after that gpg takes its signatures for those of an expired key"
+_SHARE = "share the key among people of more organisations: `relsign ceremony new`"
 _FORGED_BY: dict[Role, Gravity] = {
     "owner": Gravity.GRAVE,
     "signer": Gravity.SERIOUS,
     "builder": Gravity.GRAVE,
     "witness": Gravity.SERIOUS,
+    "release": Gravity.SERIOUS,
 }
 """How grave it is where one alone can act.  One publisher and one log are meant to."""
 
@@ -76,8 +81,8 @@ def of_duty(duty: Duty) -> Iterator[Finding]:
         yield Finding(
             _FORGED_BY[duty.role],
             "one-theft",
-            f"one stolen {duty.role}'s key can {_ACTS[duty.role]}",
-            f"ask for two or more {duty.role}s",
+            f"one stolen {_key_of(duty)} can {_ACTS[duty.role]}",
+            _or_share(duty, f"ask for two or more {duty.role}s"),
         )
     stops = [one for one in operators if not duty.without(_of_operator(duty, one))]
     if stops:
@@ -86,8 +91,10 @@ def of_duty(duty: Duty) -> Iterator[Finding]:
             "one-loss",
             f"if {_one_of(stops)} is lost, {_STOPS[duty.role]} "
             f"({numbers.people} in {numbers.organisations} organisations, "
-            f"needed {duty.need} in {duty.organisations})",
-            f"enrol another {duty.role}, of an organisation that has none to spare",
+            f"needed {numbers.need} in {duty.organisations})",
+            _or_share(
+                duty, f"enrol another {duty.role}, of an organisation that has none to spare"
+            ),
         )
     yield from _organisations(duty, stops, forged=numbers.stolen_to_forge)
 
@@ -97,19 +104,22 @@ def _organisations(duty: Duty, stops: list[str], *, forged: int) -> Iterator[Fin
         here = [party for party in duty.parties if party.organisation == place]
         alone = len(here) == len(duty.parties)
         if duty.role in _FORGED_BY and duty.acts(here) and forged > 1:
-            whose = f"all {duty.role}s are of {place}, which" if alone else place
+            whose = f"all {_holders(duty)} are of {place}, which" if alone else place
             yield Finding(
                 _FORGED_BY[duty.role],
                 "one-organisation-acts",
                 f"{whose} alone can {_ACTS[duty.role]}",
-                f"enrol {duty.role}s of other organisations, and ask for more than {place} has",
+                _or_share(
+                    duty,
+                    f"enrol {duty.role}s of other organisations, and ask for more than {place} has",
+                ),
             )
         if not duty.without(here) and not {party.operator for party in here} & set(stops):
             yield Finding(
                 Gravity.ADVICE,
                 "one-organisation-stops",
                 f"if {place} leaves, {_STOPS[duty.role]}",
-                f"enrol more {duty.role}s of other organisations",
+                _or_share(duty, f"enrol more {duty.role}s of other organisations"),
             )
 
 
@@ -144,9 +154,12 @@ def of_people(parties: tuple[Party, ...]) -> Iterator[Finding]:
                 )
 
 
-def of_release(found: tuple[Duty, ...]) -> Iterator[Finding]:
+def of_release(root: Root, found: tuple[Duty, ...]) -> Iterator[Finding]:
     """Yield organisations that can make a release from its start to its end, alone."""
-    making = [duty for duty in found if duty.role in {"owner", "signer", "builder"}]
+    asked = {"owner", "signer", "builder"}
+    if root.policy.release_key != "optional":
+        asked.add("release")
+    making = [duty for duty in found if duty.role in asked]
     for place in distinct_organisations(making[0].parties):
         if all(duty.acts([p for p in duty.parties if p.organisation == place]) for duty in making):
             yield Finding(
@@ -154,6 +167,27 @@ def of_release(found: tuple[Duty, ...]) -> Iterator[Finding]:
                 "one-organisation-releases",
                 f"{place} alone can approve, build and sign a release, whatever is in it",
                 "raise thresholds.organisations, and let others be owners and signers",
+            )
+
+
+def of_release_key(root: Root, found: tuple[Duty, ...]) -> Iterator[Finding]:
+    """Yield where the release key asks for less than the signers do, or is not asked for."""
+    for duty in (duty for duty in found if duty.role == "release"):
+        name, need = duty.holders[0].name, tolerance(duty).stolen_to_forge
+        if duty.shared and need < root.thresholds.signers:
+            yield Finding(
+                Gravity.ADVICE,
+                "release-key-is-weaker",
+                f"{need} stolen shares of {name} can {_ACTS['release']}, "
+                f"while relsign asks for {root.thresholds.signers} signers",
+                "raise the threshold of the group: `relsign ceremony new`",
+            )
+        if root.policy.release_key == "optional":
+            yield Finding(
+                Gravity.ADVICE,
+                "release-key-is-optional",
+                f"a release verifies without the signature of {name}",
+                'take release_key = "optional" out of the policy once every release has it',
             )
 
 
@@ -223,12 +257,15 @@ def of_dates(
     for party in parties:
         until = _usable_until(party)
         if until is not None and until - now < SOON:
+            group = isinstance(party.key, GroupPublic)
             yield Finding(
                 Gravity.SERIOUS,
                 "key-expires",
                 f"the OpenPGP key of {party.name} {_when(until, now)}: "
-                "after that its signatures count for nobody",
-                "vouch for old releases, then replace the key",
+                + (_OF_GROUP if group else "after that its signatures count for nobody"),
+                "let the group renew its certificate, and publish it"
+                if group
+                else "vouch for old releases, then replace the key",
             )
     days = timedelta(days=root.policy.freshness.days)
     if listing_expires is not None and listing_expires - now < days / 2:
@@ -278,9 +315,15 @@ def of_builders(root: Root) -> Iterator[Finding]:
 
 def _usable_until(party: Party) -> datetime | None:
     """Return when the last signing key of an OpenPGP certificate expires, if it does."""
-    if not isinstance(party.key, OpenPGPPublic):
+    if isinstance(party.key, GroupPublic) and party.key.certificate is not None:
+        # As in `relsign.crypto.keys`: loaded for the few roots that have such a key.
+        from relsign.crypto.openpgp import parse_certificate  # noqa: PLC0415
+
+        certificate = parse_certificate(party.key.certificate, party.name)
+    elif isinstance(party.key, OpenPGPPublic):
+        certificate = party.key.certificate
+    else:
         return None
-    certificate = party.key.certificate
     ends = [key.expires_at for key in certificate.signing_keys if not key.revoked]
     last = max((end for end in ends if end is not None), default=None)
     bounds = [certificate.expires_at, None if None in ends else last]
@@ -294,6 +337,19 @@ def _of_operator(duty: Duty, operator: str) -> list[Party]:
 def _when(moment: datetime, now: datetime) -> str:
     day = f"{moment:%Y-%m-%d}"
     return f"expired on {day}" if now >= moment else f"expires on {day}"
+
+
+def _key_of(duty: Duty) -> str:
+    return "release key" if duty.role == "release" else f"{duty.role}'s key"
+
+
+def _holders(duty: Duty) -> str:
+    return "holders of the release key" if duty.role == "release" else f"{duty.role}s"
+
+
+def _or_share(duty: Duty, todo: str) -> str:
+    """Return what to do; a role that one member holds is not mended by enrolling another."""
+    return _SHARE if duty.role == "release" else todo
 
 
 def _one_of(names: list[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.keys import Party
+from relsign.crypto.keys import Party, parties_of
 from relsign.crypto.signatures import SignatureReport, verify_envelope
 from relsign.crypto.threshold import distinct_operators
 from relsign.errors import InputError, NotEnoughError, VerificationError
@@ -23,6 +23,15 @@ _ROOT_NAME = re.compile(r"([1-9][0-9]{0,9})\.root\.json")
 
 CLOCK_SKEW = timedelta(hours=24)
 """How far a release may lie in the future before its time is called false."""
+
+
+class Signed(Value, frozen=True):
+    """Who signed a statement."""
+
+    signers: tuple[Party, ...]
+    """One per operator."""
+    release_key: Party | None = None
+    """The release key, if the root has one and it signed too; it is none of the signers."""
 
 
 class Evidence(Value, frozen=True):
@@ -116,15 +125,42 @@ def verify_signers(
     threshold: int,
     *,
     as_made: bool = False,
-) -> tuple[Party, ...]:
-    """Return the signers of the statement, one per operator.
+) -> Signed:
+    """Return who signed the statement: signers, one per operator, and the release key.
 
-    OpenPGP keys must be valid `at` that time, or with `as_made` when they signed.
+    OpenPGP keys must be valid `at` that time, or with `as_made` when they signed.  The
+    release key of the root, if it has one, must have signed besides the signers, and never
+    counts as one of them, unless the owners said it is optional.
     Raises NotEnoughError when too few signed, VerificationError when too few did and one
     of the signatures is false.
     """
-    report = verify_envelope(evidence.envelope, root.having("signer"), at, as_made=as_made)
-    return require(report, threshold, "signers", revoked_labels(root, evidence.envelope))
+    known = root.statement_signers
+    report = verify_envelope(evidence.envelope, known, at, as_made=as_made)
+    people = SignatureReport(parties_of(report.valid, "signer"), report.bad, report.unknown)
+    notes = revoked_labels(root, evidence.envelope)
+    signers = require(people, threshold, "signers", notes)
+    said = parties_of(report.valid, "release")
+    if not said:
+        _forgo_release_key(root, evidence.envelope, at)
+    return Signed(signers, said[0] if said else None)
+
+
+def _forgo_release_key(root: TrustedRoot, envelope: Envelope, at: datetime) -> None:
+    """Return if a statement may do without the release key, which has not signed it.
+
+    Raises VerificationError if a signature with its label is false, else NotEnoughError.
+    """
+    holders = root.having("release")
+    if not holders or root.root.policy.release_key == "optional":
+        return
+    false = verify_envelope(envelope, holders, at).bad
+    if false:
+        raise VerificationError(f"the release key: {false[0]}", hint="the document was altered")
+    name = holders[0].name
+    raise NotEnoughError(
+        f"the release key {name} has not signed",
+        hint=f"get the newest bundle; the people of {name} sign with `relsign sign`",
+    )
 
 
 def revoked_labels(root: TrustedRoot, envelope: Envelope) -> tuple[str, ...]:

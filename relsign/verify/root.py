@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.keys import Ed25519Public, Party, parties_of
+from relsign.crypto.keys import Ed25519Public, Party, parties_of, possible_keyids
 from relsign.crypto.signatures import verify_ed25519
 from relsign.crypto.threshold import distinct_operators
 from relsign.crypto.tuf import require_derived
@@ -43,6 +43,11 @@ class TrustedRoot(Value, frozen=True):
     def having(self, role: Role) -> tuple[Party, ...]:
         """Return the parties of a role."""
         return parties_of(self.parties, role)
+
+    @property
+    def statement_signers(self) -> tuple[Party, ...]:
+        """Everybody whose signature on a statement says something: signers, release key."""
+        return tuple(p for p in self.parties if {"signer", "release"} & set(p.roles))
 
 
 def verify_root(data: bytes, now: datetime) -> TrustedRoot:
@@ -163,6 +168,12 @@ def check_root(root: Root) -> tuple[Party, ...]:
             expected=f"at most {len(organisations)}",
             got=str(root.thresholds.organisations),
         )
+    if root.policy.release_key == "required" and not parties_of(parties, "release"):
+        raise InputError(
+            "the release key is required, and nobody holds the role release",
+            where="root.json: release_key",
+            hint="make one with `relsign ceremony new`, or leave release_key out of the policy",
+        )
     _check_owners(parties_of(parties, "owner"))
     _refuse_revoked(root, parties)
     if root.policy.log is not None:
@@ -184,11 +195,14 @@ def _check_owners(owners: tuple[Party, ...]) -> None:
 
 
 def _refuse_revoked(root: Root, parties: tuple[Party, ...]) -> None:
+    """Refuse a revoked key as whatever kind of key it is enrolled again."""
     revoked = {key.keyid: key for key in root.policy.revoked_keys}
+    if not revoked:
+        return
     for party in parties:
-        if party.keyid in revoked:
+        for keyid in sorted(possible_keyids(party.key) & revoked.keys()):
             raise InputError(
-                f"the key of {party.name} is revoked: {revoked[party.keyid].reason}",
+                f"the key of {party.name} is revoked: {revoked[keyid].reason}",
                 where="root.json: members",
                 got=party.name,
                 hint="remove the member, or enrol a new key",

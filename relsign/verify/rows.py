@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from relsign.crypto.keys import Party
 from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.verify.agreement import Agreement
 from relsign.verify.day import Day
 from relsign.verify.demands import Demands
 from relsign.verify.layout import TrustedLayout
+from relsign.verify.release import Signed
 from relsign.verify.root import TrustedRoot
 from relsign.verify.verdict import STEPS, Outcome, Row
 
@@ -76,10 +76,13 @@ def say_root(root: TrustedRoot, day: Day | None = None) -> str:
     return f"{text}; {day.words}" if day is not None and day.words else text
 
 
-def say_signers(root: TrustedRoot, need: int, signers: tuple[Party, ...]) -> str:
+def say_signers(root: TrustedRoot, need: int, signed: Signed) -> str:
     """Return the words of step 3."""
-    names = " ".join(party.name for party in signers)
-    return f"{len(signers)} of {len(root.having('signer'))} signed (need {need}): {names}"
+    names = " ".join(party.name for party in signed.signers)
+    count = f"{len(signed.signers)} of {len(root.having('signer'))} signed (need {need})"
+    if signed.release_key is not None:
+        return f"{count}, and the release key: {names} {signed.release_key.name}"
+    return f"{count}: {names}"
 
 
 def say_layout(layout: TrustedLayout) -> str:

@@ -163,8 +163,21 @@ def test_a_signer_that_makes_rubbish_is_found_out() -> None:
     other = Ed25519PrivateKey.generate()
     with pytest.raises(VerificationError):
         signature_file(other.sign, RAW, DIGEST, COMMENT)
-    with pytest.raises(InputError):
+    with pytest.raises(VerificationError):
         signature_file(lambda _: b"", RAW, DIGEST, COMMENT)
+
+
+def test_nothing_is_signed_over_a_first_signature_that_does_not_hold() -> None:
+    """64 bytes of somebody's choice would be an OpenPGP signature over anything."""
+    asked: list[bytes] = []
+
+    def chosen(message: bytes) -> bytes:
+        asked.append(message)
+        return b"c" * 64
+
+    with pytest.raises(VerificationError):
+        signature_file(chosen, RAW, DIGEST, COMMENT)
+    assert asked == [DIGEST]
 
 
 def test_an_altered_file_never_verifies() -> None:

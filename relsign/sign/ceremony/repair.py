@@ -62,7 +62,7 @@ class _Mending:
         """Return the parts that `me`, a helper, splits the lost share into."""
         count = len(self.terms.helpers) - 1
         seeds = [derive(me.seed, self.agreed.ceremony, "delta", str(n)) for n in range(count)]
-        return split(self.terms, old_share(self.terms.group, me), seeds)
+        return split(self.terms, old_share(self.agreed, self.terms.group, me), seeds)
 
     def in_order(self) -> list[str]:
         """Return the helpers' names as the arithmetic sorts them."""
@@ -100,6 +100,7 @@ def repair(table: Table) -> Outcome:
 
 
 def _mending(agreed: Agreed) -> _Mending:
+    # Whoever receives and does not deal has lost the share.
     group, (lost,) = agreed.before(), set(receivers(agreed.charter)) - set(agreed.charter.dealers)
     helpers = agreed.numbers(agreed.charter.dealers)
     return _Mending(

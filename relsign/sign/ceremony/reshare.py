@@ -32,7 +32,7 @@ class _Rules:
     def polynomial(self, me: Person) -> Polynomial:
         """Return a polynomial whose constant is the old share times its Lagrange factor."""
         seeds = dealt.seeds_of(self.agreed, me, self.terms.threshold - 1)
-        return deal_again(self.terms, old_share(self.terms.old, me), seeds)
+        return deal_again(self.terms, old_share(self.agreed, self.terms.old, me), seeds)
 
     def verify(self, dealing: Dealing) -> None:
         """Check that a dealing is of the dealer's old share."""
@@ -60,13 +60,19 @@ def reshare(table: Table) -> Outcome:
     return dealt.run(table, _Rules(agreed, terms))
 
 
-def old_share(old: GroupShares, me: Person) -> SecretShare:
+def old_share(agreed: Agreed, old: GroupShares, me: Person) -> SecretShare:
     """Return the share `me` has of the group before; raise InputError if it is not that."""
     if me.share is None:
         raise InputError(
             "no share to deal from",
             where=me.name,
             hint="run this where your share is; if it is lost, name another dealer",
+        )
+    if me.share.identifier != agreed.identifiers[me.name]:
+        raise InputError(
+            "the share is somebody else's",
+            where=me.name,
+            hint="load your own share of the group before",
         )
     try:
         check_share(old, me.share)

@@ -1,0 +1,51 @@
+"""What `relsign sign` does for a group: this participant's part, and whom it waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from relsign.cli.ceremony_words import show_visit
+from relsign.cli.options import show_path
+from relsign.cli.talk import talk
+
+if TYPE_CHECKING:
+    from relsign.formats.statement import Statement
+    from relsign.sign.person import OpenPerson
+    from relsign.system.workspace import Workspace
+    from relsign.verify.root import TrustedRoot
+
+
+def sign_with_groups(
+    workspace: Workspace,
+    root: TrustedRoot,
+    statement: Statement,
+    person: OpenPerson,
+    exchange: str | None,
+    *,
+    again: bool,
+) -> None:
+    """Take part in the signing of every release key that this person shares."""
+    from relsign.sign.group_release import group_signing, join_release, release_exchange
+    from relsign.sign.groups import as_member, groups_of, has_share, read_group
+
+    release = workspace.release()
+    for party in groups_of(root, person.mine.person, "release"):
+        group = read_group(workspace, root, party)
+        if not has_share(person.mine, group):
+            talk(f"no share of {group.name} is on this machine: the others must sign with it")
+            continue
+        place = release_exchange(release, exchange, person.identity)
+        member = as_member(person.mine, person.identity, group, person.passphrase, place)
+        done = join_release(
+            group_signing(release, root, party, group, statement), member, again=again
+        )
+        talk(f"{group.name} ({group.threshold} of {len(group.holders)}):")
+        show_visit(done.visit)
+        for path in done.files:
+            click.echo(show_path(path))
+        if done.files:
+            talk(f"{group.name} signed {release.project} {release.version}")
+        else:
+            talk("Next: run this again when the others have been there")

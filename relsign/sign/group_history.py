@@ -1,0 +1,93 @@
+"""All ceremonies of a group, checked again from what is public."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from relsign.crypto.digest import sha256_hex
+from relsign.errors import NotEnoughError, VerificationError
+from relsign.formats.charter import (
+    MAX_TRANSCRIPT_BYTES,
+    Group,
+    Transcript,
+    parse_transcript,
+)
+from relsign.sign.attendance import TRANSCRIPT_ENDING, present_group
+from relsign.sign.ceremony.charter import ceremony_id
+from relsign.sign.ceremony.transcript import verify_transcript
+from relsign.system.files import read_bounded
+from relsign.system.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The groups that followed one another, the present one last, and a line for each."""
+
+    groups: tuple[Group, ...]
+    lines: tuple[str, ...]
+
+
+def verify_history(workspace: Workspace, name: str) -> History:
+    """Check each ceremony of a group, from the first to the present document.
+
+    Raises VerificationError for what does not hold, or where the present document does
+    not follow; NotEnoughError where a transcript is missing.
+    """
+    transcripts = _transcripts(workspace.group_folder(name))
+    present = present_group(workspace, name)
+    group: Group | None = None
+    groups: list[Group] = []
+    lines: list[str] = []
+    while True:
+        following = [t for t in transcripts if t.charter.previous == _digest(group)]
+        for transcript in following:
+            transcripts.remove(transcript)
+        if not following:
+            break
+        made = [verify_transcript(transcript, group) for transcript in following]
+        for transcript, result in zip(following, made, strict=True):
+            lines.append(_line(transcript, result))
+        after = [result for result in made if result != group]
+        if len(after) > 1:
+            raise VerificationError("two ceremonies follow one group", where=name)
+        if not after:
+            break
+        group = after[0]
+        groups.append(group)
+    if group is None:
+        raise NotEnoughError(
+            "the transcript of the first ceremony is not there",
+            where=f"keys/groups/{name}",
+            hint="take it from another participant",
+        )
+    if group != present:
+        raise VerificationError(
+            "the present document does not follow from the ceremonies",
+            where=f"keys/groups/{name}/group.json",
+            expected=str(_digest(group)),
+            got=str(_digest(present)),
+            hint="a transcript is missing, or the document was changed",
+        )
+    return History(tuple(groups), tuple(lines))
+
+
+def _transcripts(folder: Path) -> list[Transcript]:
+    found: list[Transcript] = []
+    for path in sorted(folder.glob(f"*{TRANSCRIPT_ENDING}")):
+        data = read_bounded(path, MAX_TRANSCRIPT_BYTES)
+        found.append(parse_transcript(data, str(path)))
+    return found
+
+
+def _digest(group: Group | None) -> str | None:
+    return None if group is None else sha256_hex(group.to_bytes())
+
+
+def _line(transcript: Transcript, group: Group) -> str:
+    charter = transcript.charter
+    people = ", ".join(h.name for h in group.holders)
+    return (
+        f"✓ {charter.kind} {ceremony_id(charter)[:16]}: {len(transcript.messages)} messages, "
+        f"{group.threshold} of {len(group.holders)}: {people}"
+    )
