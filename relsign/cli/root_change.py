@@ -15,9 +15,13 @@ from relsign.system.workspace import Workspace
 
 @click.command()
 @click.argument("cards", nargs=-1, required=True, type=EXISTING, metavar="CARD...")
+@click.option("--replace", is_flag=True, help="In place of a member of the same name.")
 @project_option
-def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
+def add(cards: tuple[Path, ...], workspace: Workspace, *, replace: bool) -> None:
     """Add members to the roster by their public cards, and stage the next root.
+
+    With --replace a card takes the place of its member's earlier one: a group's after
+    a reshare.
 
     Refused, with nothing written: a name that is taken, a twin of a key that is there,
     a revoked or unacceptable key, a second organisation for one operator.
@@ -27,11 +31,12 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
       relsign root add otilia/member.toml
     """
     from relsign.sign.keystore import is_member, read_card
-    from relsign.sign.root_edit import ROSTER, add_members, begin, finish
+    from relsign.sign.root_edit import ROSTER, add_members, begin, finish, replace_members
 
     members = tuple(read_card(card, "no such card") for card in cards)
     edit = begin(workspace)
-    staged = finish(workspace, add_members(edit, members), now_utc())
+    put = replace_members if replace else add_members
+    staged = finish(workspace, put(edit, members), now_utc())
     for member in members:
         show_added(member, there=is_member(edit.roster, member, ROSTER))
     show_staged(workspace, staged)

@@ -34,7 +34,7 @@ from relsign.system.lock import hold
 
 CONNECTION_SECONDS = 60
 """From accepting a connection to its end."""
-SILENT_SECONDS = 15
+SILENT_SECONDS = 10
 """For the request's headers to be whole."""
 MAX_CONNECTIONS = 256
 MAX_ADDRESS_CONNECTIONS = 64

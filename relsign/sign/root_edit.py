@@ -94,6 +94,16 @@ def add_members(edit: Edit, cards: tuple[Member, ...]) -> Edit:
     return replace(edit, roster=roster)
 
 
+def replace_members(edit: Edit, cards: tuple[Member, ...]) -> Edit:
+    """Put cards in the place of members of the same names; add those who are new."""
+    for card in cards:
+        present = {m.name: m for m in parse_roster(edit.roster, ROSTER).member}
+        if card.name in present and present[card.name] != card:
+            edit = remove_member(edit, card.name)
+        edit = add_members(edit, (card,))
+    return edit
+
+
 def remove_member(edit: Edit, name: str, revoking: Revoking | None = None) -> Edit:
     """Take a member off the roster, and revoke the key where a reason is given.
 

@@ -1,0 +1,184 @@
+"""Three people make a key, sign a release with it and look after it, each at a prompt."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Project, make_keys, make_project
+
+PEOPLE = ("sam", "sara", "sven")
+GROUP = "demo-release"
+
+
+@dataclass
+class Shared:
+    """A project whose signers share a release key."""
+
+    project: Project
+    homes: dict[str, Path]
+    """One key store for each person: nobody has another's."""
+
+    def run_as(self, name: str, *words: str) -> int:
+        """Run a command that needs a passphrase, with this person's own key store."""
+        own = Project(self.project.folder, self.homes[name], self.project.site)
+        return own.run_signing(*words, "--as", name)
+
+    def join(self, *names: str) -> None:
+        for name in names:
+            assert self.run_as(name, "ceremony", "join", GROUP, "--yes") == 0
+
+    @property
+    def folder(self) -> Path:
+        return self.project.workspace.group_folder(GROUP)
+
+    def enrol(self) -> None:
+        """Let owners put the group into the root, in place of an earlier card."""
+        card = str(self.folder / "member.toml")
+        assert self.project.run("root", "add", "--replace", card) == 0
+        self.project.sign_root()
+        assert self.project.run("policy", "compile") == 0
+
+    def build(self) -> None:
+        self.project.build("builder-a")
+        self.project.build("builder-b")
+        for owner in ("olga", "oona"):
+            assert self.project.run_signing("policy", "sign", "--as", owner) == 0
+
+    def sign(self, *names: str) -> None:
+        for name in names:
+            assert self.run_as(name, "sign", "--yes") == 0
+
+
+def part_keys(keys: Path, folder: Path) -> dict[str, Path]:
+    """Give each of the three a key store of their own."""
+    homes = {}
+    for name in PEOPLE:
+        home = folder / f"home-{name}"
+        home.mkdir(mode=0o700)
+        shutil.copytree(keys / name, home / name)
+        homes[name] = home
+    return homes
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a project whose three signers made a key."""
+    folder = tmp_path_factory.mktemp("ceremony")
+    keys = make_keys(folder / "keys")
+    project = make_project(folder / "project", keys, folder / "site")
+    shared = Shared(project, part_keys(keys, folder))
+    members = [word for name in PEOPLE for word in ("--member", name)]
+    new = ("ceremony", "new", GROUP, *members, "--threshold", "2",
+           "--user-id", "Demo releases <release@demo.invalid>")  # fmt: skip
+    assert shared.run_as("sam", *new) == 0
+    for _round in range(5):
+        shared.join(*PEOPLE)
+    shared.enrol()
+    return folder
+
+
+@pytest.fixture
+def shared(made: Path, tmp_path: Path) -> Shared:
+    folder = tmp_path / "w"
+    shutil.copytree(made, folder, copy_function=shutil.copy2)
+    project = Project(folder / "project", folder / "keys", folder / "site")
+    return Shared(project, {name: folder / f"home-{name}" for name in PEOPLE})
+
+
+def quiet(*command: object, cwd: Path, **options: object) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        [str(word) for word in command], cwd=cwd, capture_output=True, check=False, **options
+    )
+
+
+def test_a_release_that_two_of_three_sign(
+    shared: Shared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared.build()
+    shared.sign("sam", "sven", "sam", "sven")
+    said = capsys.readouterr().err
+    assert f"{GROUP} signed demo 1.0" in said
+    assert shared.project.publish() == 0
+    published = shared.project.published
+    capsys.readouterr()
+    assert shared.project.verify(published / "demo-1.0.tar.gz") == 0
+    assert "and the release key" in capsys.readouterr().out
+    check_with_stock_tools(published, shared.project.site / "demo" / "keys")
+
+
+def check_with_stock_tools(published: Path, keys: Path) -> None:
+    home = published / "gnupg"
+    home.mkdir(mode=0o700)
+    gpg = ("gpg", "--homedir", home, "--batch")
+    assert quiet(*gpg, "--import", keys / f"{GROUP}.asc", cwd=published).returncode == 0
+    checks = (
+        (*gpg, "--verify", "SHA256SUMS.asc", "SHA256SUMS"),
+        ("sqv", "--keyring", keys / f"{GROUP}.asc", "SHA256SUMS.asc", "SHA256SUMS"),
+        ("minisign", "-V", "-p", keys / f"{GROUP}.minisign.pub", "-m", "SHA256SUMS"),
+        ("signify-openbsd", "-V", "-p", keys / f"{GROUP}.signify.pub", "-m", "SHA256SUMS",
+         "-x", "SHA256SUMS.signify"),
+        ("openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", keys / f"{GROUP}.pem",
+         "-in", "SHA256SUMS", "-sigfile", "SHA256SUMS.ed25519"),
+        ("sha256sum", "-c", "SHA256SUMS"),
+    )  # fmt: skip
+    for command in checks:
+        done = quiet(*command, cwd=published)
+        assert done.returncode == 0, (command, done)
+    ssh = ("ssh-keygen", "-Y", "verify", "-n", "file", "-f", keys / "allowed_signers",
+           "-I", GROUP, "-s", "SHA256SUMS.sig")  # fmt: skip
+    manifest = (published / "SHA256SUMS").read_bytes()
+    assert quiet(*ssh, cwd=published, input=manifest).returncode == 0
+    shutil.rmtree(home)
+
+
+def test_without_the_group_a_release_is_not_enough(shared: Shared) -> None:
+    """One participant alone, even with every signer's own signature, publishes nothing."""
+    shared.build()
+    shared.sign("sam")
+    other = Project(shared.project.folder, shared.project.keys, shared.project.site)
+    assert other.run_signing("sign", "--as", "sven", "--yes") == 0
+    assert shared.project.publish() == 3
+
+
+def test_a_lost_share_is_repaired(shared: Shared, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(shared.homes["sven"] / "sven" / "vault")
+    words = ("ceremony", "repair", GROUP, "--lost", "sven", "--helper", "sam", "--helper", "sara")
+    assert shared.run_as("sam", *words) == 0
+    for _round in range(4):
+        shared.join("sam", "sara", "sven")
+    assert "nothing is left to do" in capsys.readouterr().err
+    shared.build()
+    shared.sign("sven", "sara", "sven", "sara")
+    assert shared.project.publish() == 0
+
+
+def test_a_refresh_and_its_history(shared: Shared, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("ceremony", "reshare", GROUP, "--dealer", "sam", "--dealer", "sara")
+    assert shared.run_as("sara", *words) == 0
+    for _round in range(4):
+        shared.join(*PEOPLE)
+    assert "destroyed share-" in capsys.readouterr().err
+    assert shared.project.run("ceremony", "verify", GROUP) == 0
+    said = capsys.readouterr()
+    assert said.out == "VERIFIED\n"
+    assert "✓ keygen" in said.err
+    assert "✓ reshare" in said.err
+    shared.build()
+    shared.sign("sven", "sam", "sven", "sam")
+    assert shared.project.publish() == 0
+
+
+def test_status_says_who_is_awaited(shared: Shared, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("ceremony", "reshare", GROUP, "--dealer", "sam", "--dealer", "sara")
+    assert shared.run_as("sara", *words) == 0
+    shared.join("sara")
+    capsys.readouterr()
+    assert shared.project.run("ceremony", "status", GROUP) == 0
+    assert "waiting for sam, sven (dealing)" in capsys.readouterr().err
+    assert shared.project.run("ceremony", "status", GROUP, "--json") == 0
+    assert '"awaiting":["sam","sven"]' in capsys.readouterr().out
