@@ -16,6 +16,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relsign.crypto.keys import Ed25519Public
 from relsign.errors import InputError
 from relsign.formats.bundle import Bundle, make_bundle, parse_bundle
+from relsign.formats.ceremony import (
+    Dealing,
+    SealedNumber,
+    Shares,
+    parse_message,
+    parse_sealed_number,
+)
+from relsign.formats.charter import (
+    Charter,
+    Group,
+    Holder,
+    Participant,
+    Transcript,
+    parse_charter,
+    parse_group,
+    parse_transcript,
+)
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, parse_envelope
 from relsign.formats.fingerprint import (
     BuiltArtifact,
@@ -411,6 +428,71 @@ def make_lock() -> BuilderLock:
     )  # fmt: skip
 
 
+def make_charter() -> Charter:
+    """Return the charter of a key of two people."""
+    return Charter(
+        kind="keygen",
+        project="gzip",
+        group="release",
+        role="release",
+        threshold=2,
+        participants=(
+            Participant(name="ana", identity=Digest(PUBLIC[0])),
+            Participant(name="bob", identity=Digest(PUBLIC[1])),
+        ),
+        dealers=("ana", "bob"),
+        lost=None,
+        previous=None,
+        user_id="gzip releases <gzip@example.org>",
+        created=NOON,
+        expires=LATER,
+        nonce=AA,
+    )
+
+
+def make_group() -> Group:
+    """Return a group of two people, its points no points."""
+    return Group(
+        project="gzip",
+        name="release",
+        role="release",
+        key=AA,
+        threshold=2,
+        holders=(
+            Holder(name="ana", identity=Digest(PUBLIC[0]), verifying=BB),
+            Holder(name="bob", identity=Digest(PUBLIC[1]), verifying=CC),
+        ),
+        user_id="gzip releases <gzip@example.org>",
+        created=NOON,
+        ceremony=AA,
+        previous=BB,
+    )
+
+
+def make_transcript() -> Transcript:
+    """Return a ceremony of two messages, neither of them good."""
+    return Transcript(charter=make_charter(), messages=("AAAA", "AAAB"))
+
+
+def make_dealing() -> Dealing:
+    """Return a dealing to one other, its points no points."""
+    return Dealing(
+        ceremony=AA, sender="ana", sealing={"bob": BB}, commitments=(AA, CC), proof=AA + BB
+    )
+
+
+def make_shares() -> Shares:
+    """Return shares as a repair has them, sealed to one other."""
+    return Shares(
+        ceremony=AA, sender="ana", heard=BB, sealed={"bob": "AAAA"}, points={"ana": AA, "bob": BB}
+    )
+
+
+def make_sealed_number() -> SealedNumber:
+    """Return what is in a box."""
+    return SealedNumber(ceremony=AA, sender="ana", receiver="bob", purpose="share", number=CC)
+
+
 # --- tables people write -----------------------------------------------------------------------
 
 SIGNATURE: dict[str, object] = {
@@ -476,14 +558,20 @@ def read_bundle(data: bytes) -> dict[str, bytes]:
 
 JSON_SAMPLES = {
     "bundle": Sample(parse_bundle, make_bundle_value().to_bytes()),
+    "charter": Sample(parse_charter, make_charter().to_bytes()),
+    "dealing": Sample(parse_message, make_dealing().to_bytes()),
     "envelope": Sample(read_envelope, make_envelope().to_bytes()),
     "fingerprint": Sample(parse_fingerprint, make_fingerprint().to_bytes()),
+    "group": Sample(parse_group, make_group().to_bytes()),
     "layout": Sample(parse_layout, make_layout().to_bytes()),
     "link": Sample(parse_link, make_link().to_bytes()),
     "lock": Sample(parse_lock, make_lock().to_bytes()),
     "provenance": Sample(parse_provenance, make_provenance().to_bytes()),
     "root": Sample(parse_root, make_root().to_bytes()),
+    "sealed-number": Sample(parse_sealed_number, make_sealed_number().to_bytes()),
+    "shares": Sample(parse_message, make_shares().to_bytes()),
     "statement": Sample(parse_statement, make_statement().to_bytes()),
+    "transcript": Sample(parse_transcript, make_transcript().to_bytes()),
 }
 TOML_SAMPLES = {
     "builder": Sample(parse_builder, dump_toml(BUILDER)),

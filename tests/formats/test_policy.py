@@ -40,6 +40,8 @@ ROWS: list[Row] = [
     (("thresholds", "organisations"), 4, "thresholds", "organisations is larger than builders"),
     (("dissent",), "ignore", "dissent", "expected record or refuse, got 'ignore'"),
     (("dissent",), False, "dissent", "got false"),
+    (("release_key",), "no", "release_key", "expected optional or required, got 'no'"),
+    (("release_key",), False, "release_key", "got false"),
     (("share_roles",), "yes", "share_roles", "expected true or false, got 'yes'"),
     (("share_roles",), 1, "share_roles", "expected true or false, got 1"),
     (("layout_days",), 0, "layout_days", ">= 1, got 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from relsign.formats.root import parse_root
@@ -41,7 +42,10 @@ ROWS: list[Row] = [
     (("members", 0, "roles"), [], "members[0].roles", "length >= 1"),
     (("members", 0, "roles"), ["king"], "members[0].roles[0]", "builder or log or owner"),
     (("members", 0, "roles"), ["owner", "owner"], "members[0]", "role named twice: owner"),
-    (("members", 0, "key", "kind"), "rsa", "members[0].key.kind", "ed25519 or openpgp, got 'rsa'"),
+    (("members", 0, "key", "kind"), "ssh", "members[0].key.kind", "or rsa or frost, got 'ssh'"),
+    (("release_key",), "maybe", "release_key", "expected optional or required, got 'maybe'"),
+    (("release_key",), None, "release_key", "got null"),
+    (("release_key",), True, "release_key", "got true"),
     (("members", 0, "key", "kind"), REMOVE, "members[0].key", "field missing (expected kind)"),
     (("members", 1, "key", "public"), "AB" * 32, "members[1].key.public", "64 digits"),
     (("members", 0, "key", "certificate"), "-" * 40, "members[0].key.certificate", "base64"),
@@ -108,3 +112,16 @@ def test_a_time_has_one_form(time: object) -> None:
     words = "expires is not whole seconds in UTC" if unread else "got "
     where = "root.json: signed" if unread else "root.json: signed.expires"
     assert_refused(parse_root, data, where, words)
+
+
+@pytest.mark.parametrize("word", ["required", "optional"])
+def test_a_word_on_the_release_key_is_kept_and_left_out_where_nobody_said_it(word: str) -> None:
+    """Roots made before there were release keys have the same bytes as ever."""
+    silent = make_root()
+    assert b"release_key" not in silent.to_bytes()
+    policy = msgspec.structs.replace(silent.signed.policy, release_key=word)
+    said = msgspec.structs.replace(
+        silent, signed=msgspec.structs.replace(silent.signed, policy=policy)
+    )
+    assert f'"release_key":"{word}"'.encode() in said.to_bytes()
+    assert parse_root(said.to_bytes()) == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import string
 from datetime import UTC
 
@@ -9,6 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relsign.formats.bundle import Bundle, make_bundle, parse_bundle
+from relsign.formats.ceremony import (
+    Acceptance,
+    CeremonyMessage,
+    Complaint,
+    Contribution,
+    Dealing,
+    Proposal,
+    SealedNumber,
+    Shares,
+    parse_message,
+    parse_sealed_number,
+)
+from relsign.formats.charter import (
+    Charter,
+    Group,
+    Holder,
+    Participant,
+    Transcript,
+    parse_charter,
+    parse_group,
+    parse_transcript,
+)
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature
 from relsign.formats.fingerprint import (
     BuiltArtifact,
@@ -42,7 +65,7 @@ from relsign.formats.statement import (
     parse_statement,
 )
 from relsign.formats.tuf import TufSignature
-from tests.formats.samples import read_envelope
+from tests.formats.samples import LATER, NOON, read_envelope
 
 LETTERS = string.ascii_letters + string.digits
 HEX = "0123456789abcdef"
@@ -170,6 +193,76 @@ links = st.builds(
     environment=st.builds(ReleaseBinding, project=names, version=names),
 )
 
+people = st.dictionaries(names, digests, min_size=2, max_size=4).filter(
+    lambda table: len(set(table.values())) == len(table)
+)
+base64s = st.binary(max_size=30).map(lambda data: base64.b64encode(data).decode())
+sealed = st.dictionaries(names, base64s, max_size=3)
+points = st.dictionaries(names, digests, max_size=3)
+charters = st.builds(
+    lambda table, **fields: Charter(
+        kind="keygen",
+        threshold=2,
+        participants=tuple(Participant(name=n, identity=table[n]) for n in sorted(table)),
+        dealers=tuple(sorted(table)),
+        lost=None,
+        previous=None,
+        created=NOON,
+        expires=LATER,
+        **fields,
+    ),
+    people,
+    project=names,
+    group=names,
+    role=st.sampled_from(["release", "owner"]),
+    user_id=words,
+    nonce=digests,
+)
+groups = st.builds(
+    lambda table, **fields: Group(
+        threshold=2,
+        holders=tuple(Holder(name=n, identity=table[n], verifying=table[n]) for n in sorted(table)),
+        **fields,
+    ),
+    people,
+    project=names,
+    name=names,
+    role=st.sampled_from(["release", "owner"]),
+    key=digests,
+    user_id=words,
+    created=times,
+    ceremony=digests,
+    previous=st.none() | digests,
+)
+transcripts = st.builds(
+    Transcript,
+    charter=charters,
+    messages=st.lists(base64s, max_size=4, unique=True).map(lambda texts: tuple(sorted(texts))),
+)
+ceremony_messages = st.one_of(
+    st.builds(Proposal, ceremony=digests, sender=names, charter=charters),
+    st.builds(
+        Dealing,
+        ceremony=digests,
+        sender=names,
+        sealing=points,
+        commitments=st.lists(digests, max_size=3).map(tuple),
+        proof=st.none() | st.text(HEX, min_size=128, max_size=128),
+    ),
+    st.builds(Shares, ceremony=digests, sender=names, heard=digests, sealed=sealed, points=points),
+    st.builds(Contribution, ceremony=digests, sender=names, heard=digests, sealed=base64s),
+    st.builds(Acceptance, ceremony=digests, sender=names, heard=digests, group=digests),
+    st.builds(Complaint, ceremony=digests, sender=names, accused=names, sealing_secret=digests),
+)
+sealed_numbers = st.builds(
+    SealedNumber,
+    ceremony=digests,
+    sender=names,
+    receiver=names,
+    purpose=st.sampled_from(["share", "contribution", "signature"]),
+    number=digests,
+)
+
 
 @given(fingerprints)
 def test_fingerprints(value: Fingerprint) -> None:
@@ -194,6 +287,31 @@ def test_envelopes(value: Envelope) -> None:
 @given(bundles)
 def test_bundles(value: Bundle) -> None:
     assert parse_bundle(value.to_bytes()) == value
+
+
+@given(charters)
+def test_charters(value: Charter) -> None:
+    assert parse_charter(value.to_bytes()) == value
+
+
+@given(groups)
+def test_groups(value: Group) -> None:
+    assert parse_group(value.to_bytes()) == value
+
+
+@given(transcripts)
+def test_transcripts(value: Transcript) -> None:
+    assert parse_transcript(value.to_bytes()) == value
+
+
+@given(ceremony_messages)
+def test_ceremony_messages(value: CeremonyMessage) -> None:
+    assert parse_message(value.to_bytes()) == value
+
+
+@given(sealed_numbers)
+def test_sealed_numbers(value: SealedNumber) -> None:
+    assert parse_sealed_number(value.to_bytes()) == value
 
 
 @given(links)

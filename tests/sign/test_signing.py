@@ -17,7 +17,7 @@ from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, parse_envelope
 from relsign.formats.fingerprint import ProfileDigest, SourceDigest
 from relsign.formats.names import Digest
-from relsign.formats.statement import PreviousRelease, parse_statement
+from relsign.formats.statement import PreviousRelease
 from relsign.sign.keystore import KeyStore
 from relsign.sign.links import seal
 from relsign.sign.policy import current_layout
@@ -27,7 +27,6 @@ from relsign.sign.release import (
     SigningRequest,
     party_named,
     prepare_request,
-    read_previous,
     sign_layout,
 )
 from relsign.sign.root import current_root
@@ -300,17 +299,3 @@ def test_a_proposal_is_not_dated_before_the_release_it_follows(project: Project)
     project.release.statement_file.write_bytes(seal(payload, party, signer.sign).to_bytes())
     with pytest.raises(VerificationError, match="before the release it follows"):
         request_of(project, previous)
-
-
-@pytest.mark.parametrize(("project_name", "version"), [("demo", "1.0"), ("other", "1.1")])
-def test_the_release_before_is_of_this_project_and_another_version(
-    project: Project, project_name: str, version: str
-) -> None:
-    project.signed().publish()
-    bundle = project.published / "demo-1.0.relsign"
-    found = read_previous(bundle, "demo", "1.1")
-    assert found is not None
-    payload = parse_envelope(project.release.statement_file.read_bytes(), "").payload
-    assert found.released_at == parse_statement(payload).predicate.released_at
-    with pytest.raises(InputError, match="not a release this one can follow"):
-        read_previous(bundle, project_name, version)

@@ -35,7 +35,7 @@ from relsign.formats.root import (
     TufRole,
     TufRoles,
 )
-from relsign.formats.roster import Ed25519Key, Member, Role
+from relsign.formats.roster import Ed25519Key, FrostKey, Member, Role
 from relsign.formats.statement import (
     FingerprintId,
     PreviousRelease,
@@ -106,6 +106,38 @@ def member(name: str, operator: str, organisation: str, role: Role) -> Member:
     )
 
 
+def group_member(
+    name: str = "team",
+    *,
+    participants: tuple[str, ...] = ("sam", "sara", "sven"),
+    threshold: int = 2,
+    roles: tuple[Role, ...] = ("release",),
+    key_of: str | None = None,
+) -> Member:
+    """Return the roster entry of a group, an operator of its own.
+
+    Whoever verifies sees an ordinary Ed25519 key: here `secret(key_of or name)` is all of it.
+    """
+    key = FrostKey(
+        public=secret(key_of or name).verify_key.encode().hex(),
+        threshold=threshold,
+        participants=participants,
+    )
+    return Member(name=name, operator=name, organisation="acme", roles=roles, key=key)
+
+
+def with_members(*more: Member, **changes: object) -> Root:
+    """Return the demo project's root with more members."""
+    members = tuple(sorted((*make_root().members, *more), key=lambda m: m.name))
+    policy = msgspec.structs.replace(make_root().policy, members=members)
+    return root_of(msgspec.structs.replace(policy, **changes))
+
+
+def group_root(**changes: object) -> Root:
+    """Return the demo project's root with a release key that its signers share."""
+    return with_members(group_member(), **changes)
+
+
 def make_root(*, version: int = 1, expires: datetime = LATER, **changes: object) -> Root:
     """Return the trust root of the demo project, with some of its policy changed."""
     policy = RootPolicy(
@@ -124,7 +156,7 @@ def root_of(policy: RootPolicy, version: int = 1, expires: datetime = LATER) -> 
         role: {
             public_of(m): m.key.public
             for m in policy.members
-            if role in m.roles and isinstance(m.key, Ed25519Key)
+            if role in m.roles and isinstance(m.key, Ed25519Key | FrostKey)
         }
         for role in ("owner", "publisher")
     }
@@ -144,7 +176,7 @@ def root_of(policy: RootPolicy, version: int = 1, expires: datetime = LATER) -> 
 
 def public_of(who: Member) -> Digest:
     """Return the keyid of an Ed25519 member, as securesystemslib derives it."""
-    assert isinstance(who.key, Ed25519Key)
+    assert isinstance(who.key, Ed25519Key | FrostKey)
     return Digest(Ed25519Public(bytes.fromhex(who.key.public)).keyid)
 
 
