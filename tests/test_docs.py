@@ -15,6 +15,8 @@ from relsign import errors
 from relsign.cli.main import COMMANDS, INTERRUPTED
 from relsign.formats import (
     bundle,
+    ceremony,
+    charter,
     commitment,
     dsse_policy,
     fingerprint,
@@ -205,6 +207,20 @@ FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
         lock.LockedPackage,
         lock.LockedWheel,
         lock.RootFileSystem,
+    ),
+    "ceremony": (
+        charter.Charter,
+        charter.Participant,
+        charter.Group,
+        charter.Holder,
+        charter.Transcript,
+        ceremony.Proposal,
+        ceremony.Dealing,
+        ceremony.Shares,
+        ceremony.Contribution,
+        ceremony.Acceptance,
+        ceremony.Complaint,
+        ceremony.SealedNumber,
     ),
     "dsse-policy": (dsse_policy.DssePolicy, dsse_policy.KeyEntry, dsse_policy.SlsaExpectation),
     "fingerprint": (

@@ -132,13 +132,9 @@ def _require_committed_to(workspace: Workspace, release: ReleaseFolder, name: st
 def _open_signing(workspace: Workspace, name: str, keys: Path, descriptor: int | None) -> _Signing:
     """Open the builder's key before the build, so that nobody waits for a passphrase after it."""
     from relsign.sign.keystore import KeyStore
-    from relsign.sign.passphrase import read_passphrase
 
     party, builders = _builder_named(workspace, name)
-    passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
-    signer = KeyStore(keys).open(name, passphrase)
-    if signer.public.data not in party.key.materials:
-        raise InputError("your key is not the one in the roster", got=name)
+    signer = KeyStore(keys).open_for(party, descriptor)
     return _Signing(party, signer.sign, builders, workspace.policy().commit)
 
 

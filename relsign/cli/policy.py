@@ -68,7 +68,6 @@ def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) ->
     """
     from relsign.build.profile import DEFAULT_PROFILE
     from relsign.sign.keystore import KeyStore
-    from relsign.sign.passphrase import read_passphrase
     from relsign.sign.policy import current_layout
     from relsign.sign.release import party_named, sign_layout
     from relsign.sign.root import current_root
@@ -78,8 +77,7 @@ def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) ->
     party = party_named(root, name, "owner")
     layout = current_layout(workspace, DEFAULT_PROFILE, now)
     show_layout(layout, root)
-    passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
-    signer = KeyStore(keys).open_as(party, passphrase)
+    signer = KeyStore(keys).open_for(party, descriptor)
     release = workspace.release()
     sign_layout(release, layout.to_bytes(), root.having("owner"), party, signer.sign)
     talk(f"{name} signed {show_path(release.layout_file)}")

@@ -101,7 +101,6 @@ def _announcer(
     from relsign.publish.announce import Announcer
     from relsign.publish.index import Publisher
     from relsign.sign.keystore import KeyStore
-    from relsign.sign.passphrase import read_passphrase
     from relsign.sign.release import party_named
     from relsign.verify.root import open_root
 
@@ -115,8 +114,7 @@ def _announcer(
             )
         return None
     party = party_named(root, name, "publisher")
-    passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
-    signer = KeyStore(keys).open_as(party, passphrase)
+    signer = KeyStore(keys).open_for(party, descriptor)
     former = open_root(earlier[-1]).having("publisher") if earlier else ()
     return Announcer(root, Publisher(party, signer.sign), former)
 

@@ -84,14 +84,12 @@ def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) ->
     What changes is shown before you are asked for the passphrase.
     """
     from relsign.sign.keystore import KeyStore
-    from relsign.sign.passphrase import read_passphrase
     from relsign.sign.root import owner_named, request_root, sign_root
 
     file = request_root(workspace, now_utc())
     party = owner_named(workspace, file, name)
     show_change(workspace, file)
-    passphrase = read_passphrase(f"Passphrase for {name}", descriptor=descriptor)
-    signer = KeyStore(keys).open_as(party, passphrase)
+    signer = KeyStore(keys).open_for(party, descriptor)
     signed = sign_root(workspace, file.signed, party, signer.sign)
     talk(f"{name} signed {show_path(workspace.root_file)}")
     show_signatures(workspace, signed)

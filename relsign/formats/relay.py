@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
@@ -29,7 +28,6 @@ from relsign.formats.canonical import (
     Value,
     decode_canonical,
     encode_canonical,
-    shorten,
 )
 from relsign.formats.envelope import pae
 from relsign.formats.names import Base64, HexDigest, Text, Time, shaped, whole_seconds_utc
@@ -53,14 +51,12 @@ MAX_HEADER_BYTES = 2048
 MAX_REQUEST_BYTES = 900
 
 _HEADER = re.compile(r"Relsign ([0-9a-f]{64})\.((?:[0-9a-f]{2}){1,900})\.([0-9a-f]{128})")
-_PLAIN_URL = re.compile(r"[^?#@\s\x00-\x1f]+")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
-_ADDRESS = (
+ADDRESS = (
     rf"https?://{_HOST}(?::[1-9][0-9]{{0,4}})?(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]{{0,63}}){{0,4}}"
 )
 
-Audience = Annotated[str, shaped("an address such as https://relay.example", _ADDRESS)]
+Audience = Annotated[str, shaped("an address such as https://relay.example", ADDRESS)]
 """The address of a relay in the one form that `audience_of` gives."""
 
 TopicPath = Annotated[
@@ -181,36 +177,6 @@ class RelayRefusal(Document, frozen=True, kw_only=True):
 def topic_path(topic: str, after: int | None = None) -> str:
     """Return the path of a topic, below the relay's address."""
     return f"/v1/topics/{topic}" + ("" if after is None else f"?after={after}")
-
-
-def audience_of(url: str) -> str:
-    """Return a relay's address in its one form: lower-case host, no default port, no end slash.
-
-    Raises InputError for anything but http or https with a host, and for a user name,
-    query or fragment in it.
-    """
-    try:
-        parts = urlsplit(url)
-        scheme, host, port = parts.scheme, parts.hostname or "", parts.port
-    except ValueError as error:
-        raise _no_address(url) from error
-    name = f"[{host}]" if ":" in host else host
-    shown = "" if port in {None, _DEFAULT_PORTS.get(scheme)} else f":{port}"
-    address = f"{scheme}://{name}{shown}{parts.path.rstrip('/')}"
-    # What urlsplit would drop (line ends, an empty query) must not be there at all.
-    if not _PLAIN_URL.fullmatch(url) or not re.fullmatch(_ADDRESS, address):
-        raise _no_address(url)
-    return address
-
-
-def _no_address(url: str) -> InputError:
-    return InputError(
-        "not the address of a relay",
-        # A password may stand before the @.
-        got=shorten(re.sub(r"//[^/]*@", "//", url)),
-        expected="http or https, a host, and nothing behind the path",
-        hint="write it as in https://relay.example",
-    )
 
 
 def parse_header(text: str) -> Credential:

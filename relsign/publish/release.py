@@ -94,6 +94,7 @@ def collect_candidate(
     bundle = make_bundle(release.project, release.version, evidence).to_bytes()
     dissenting = _dissenting(links, layout, statement, root, now)
     files = {evidence_place(name, dissenting): data for name, data in evidence.items()}
+    found = release.find_artifacts(statement.digests())
     files["SHA256SUMS"] = encode_manifest(statement.digests())
     files[bundle_file_name(release.project, release.version)] = bundle
     return Candidate(
@@ -103,10 +104,7 @@ def collect_candidate(
         earlier_roots=earlier_roots,
         bundle=bundle,
         files=files,
-        artifacts={
-            name: release.find_artifact(name, digest)[0]
-            for name, digest in statement.digests().items()
-        },
+        artifacts={name: found[name][0] for name in found},
         digests=statement.digests(),
         sequence=statement.predicate.sequence,
         statement_sha256=sha256_hex(payload),

@@ -81,7 +81,7 @@ def stock_signatures(
     for file in stock_files(signers):
         try:
             data = read_bounded(release.signatures / file.name, MAX_SIGNATURE_BYTES)
-            found.setdefault(file.published, []).append(file.checked(data, manifest, now))
+            signature = file.checked(data, manifest, now)
         except NotEnoughError:
             if _is_expected(file, signed):
                 notes.append(
@@ -89,6 +89,8 @@ def stock_signatures(
                 )
         except (InputError, VerificationError) as error:
             notes.append(f"signatures/{file.name}: left out: {error.what}")
+        else:
+            found.setdefault(file.published, []).append(signature)
     return StockSignatures(
         {name: _joined(name, several) for name, several in found.items()}, tuple(notes)
     )

@@ -23,12 +23,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from relsign.errors import InputError
-from relsign.formats.relay import audience_of
 from relsign.relay.admission import Gate
 from relsign.relay.application import Relay
 from relsign.relay.members import load_members
 from relsign.relay.quota import Quota
 from relsign.relay.store import Store
+from relsign.system.address import audience_of
 from relsign.system.files import host_error, make_folder
 from relsign.system.lock import hold
 

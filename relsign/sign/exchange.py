@@ -29,7 +29,7 @@ from relsign.sign.merge import add_signatures
 from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
 from relsign.sign.received import ARTIFACTS, ReceivedBuild, copy_artifact, read_received
 from relsign.sign.release import read_statement
-from relsign.sign.stock import check_stock_signature, stock_file_name
+from relsign.sign.stock import check_stock_signature, has_stock_form, stock_file_name
 from relsign.system.files import host_error, make_folder, read_bounded, sync_folder, write_whole
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.root import TrustedRoot
@@ -83,7 +83,7 @@ def collect_release(
         *(partial(_take_build, work, builder) for builder in builders),
         partial(_take_layout, work),
         partial(_take_statement, work),
-        *(partial(_take_stock, work, party) for party in root.having("signer")),
+        *(partial(_take_stock, work, party) for party in root.having("signer") if has_stock_form(party)),
     ]
     for job in jobs:
         try:
@@ -215,7 +215,8 @@ def _take_statement(work: _Exchange) -> str:
     payload = parse_envelope(data, STATEMENT_FILE).payload
     predicate = parse_statement(payload, STATEMENT_FILE).predicate
     _require_this_release(work.mine, STATEMENT_FILE, predicate.project, predicate.version)
-    return _merge(work, work.mine.statement_file, data, work.root.having("signer"))
+    parties = (*work.root.having("signer"), *work.root.having("release"))
+    return _merge(work, work.mine.statement_file, data, parties)
 
 
 def _read(path: Path) -> bytes | None:

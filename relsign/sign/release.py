@@ -38,7 +38,7 @@ from relsign.sign.statement import (
     require_same,
     silent_builders,
 )
-from relsign.sign.stock import make_stock_signature, stock_file_name
+from relsign.sign.stock import has_stock_form, make_stock_signature, stock_file_name
 from relsign.system.clock import now_utc
 from relsign.system.files import read_bounded, write_whole
 from relsign.system.workspace import ReleaseFolder, Workspace
@@ -216,12 +216,14 @@ def sign_release(
 ) -> tuple[Path, ...]:
     """Add `party`'s signatures to the release folder; return the files written.
 
-    `signers` are all of the root's, whose signatures stay beside this one.  One is
+    `signers` are all of the root's and its release key, whose signatures stay beside this one.  One is
     made over the statement, which counts, and one over SHA256SUMS in the form the
     key's stock tool reads.  Signing twice changes nothing.
     """
     check_release_folder(release)
     add_own(release.statement_file, request.statement.to_bytes(), signers, party, sign)
+    if not has_stock_form(party):
+        return (release.statement_file,)
     make_real_folder(release.signatures)
     path = release.signatures / stock_file_name(party)
     write_whole(path, make_stock_signature(party, sign, request.statement))
@@ -242,6 +244,11 @@ def sign_layout(
 def add_own(
     path: Path, payload: bytes, parties: tuple[Party, ...], party: Party, sign: Sign
 ) -> None:
+    """Add `party`'s signature over `payload` to an envelope, once it has been checked.
+
+    Raises VerificationError if `sign` made something else, InputError where the file holds
+    another payload by now.
+    """
     envelope = seal(payload, party, sign)
     # Asked only now: an OpenPGP signature made while a passphrase was typed bears a
     # later second than the command's start, and would seem to come from the future.

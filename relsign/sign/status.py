@@ -72,7 +72,8 @@ class Status:
             return "find out why the builders contradict each other, see docs/runbook.md"
         commands = ("relsign build --as NAME", "relsign policy sign --as NAME",
                     "relsign sign --as NAME")  # fmt: skip
-        for stage, command in zip(self.stages, commands, strict=True):
+        # A group's members sign with the same command, as often as it takes.
+        for stage, command in zip(self.stages, (*commands, commands[-1]), strict=False):
             if not stage.is_met:
                 return command
         return "relsign publish --to DIR" + (" --as NAME" if self.has_publishers else "")
@@ -111,6 +112,7 @@ def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> 
             Stage("builders", builders, thresholds.builders, problem, missing),
             _owners(release, root, now),
             _signers(release, root, now),
+            *_release_key(release, root, now),
         ),
         silent=silent_builders(root, reports),
         has_publishers=bool(root.having("publisher")),
@@ -161,6 +163,22 @@ def _signers(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Stage:
     have = tuple(party.name for party in distinct_operators(report.valid))
     problem = "; ".join(report.bad) or _staleness(release, envelope)
     return Stage("signers", have, need, problem)
+
+
+def _release_key(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> tuple[Stage, ...]:
+    """Return whether the release key signed, where the root has one and asks for it."""
+    holders = root.having("release")
+    if not holders or root.root.policy.release_key == "optional":
+        return ()
+    try:
+        envelope = read_statement(release)
+    except InputError as error:
+        return (Stage("release key", (), 1, str(error)),)
+    if envelope is None:
+        return (Stage("release key", (), 1),)
+    report = verify_envelope(envelope, holders, now)
+    have = tuple(party.name for party in report.valid)
+    return (Stage("release key", have, 1, "; ".join(report.bad)),)
 
 
 def _staleness(release: ReleaseFolder, statement: Envelope) -> str:

@@ -1,7 +1,8 @@
 """Signatures over SHA256SUMS in the form that gpg and minisign read.
 
 They add no vote.  `signatures/NAME.asc` is an OpenPGP signer's, `NAME.minisig` an
-Ed25519 signer's.
+Ed25519 signer's.  An ECDSA or RSA signer leaves none: no tool that people check
+downloads with reads one.
 """
 
 from __future__ import annotations
@@ -9,12 +10,18 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from relsign.crypto.keys import OpenPGPPublic, Party
+from relsign.crypto.keys import Ed25519Public, OpenPGPPublic, Party
 from relsign.crypto.minisign import signature_file, verify_file
 from relsign.crypto.openpgp import armor_signatures, split_signatures, verify_detached
 from relsign.formats.manifest import encode_manifest
 from relsign.formats.statement import Statement
+from relsign.errors import InputError
 from relsign.sign.links import Sign
+
+
+def has_stock_form(party: Party) -> bool:
+    """Say whether a stock tool reads signatures of this kind of key."""
+    return isinstance(party.key, OpenPGPPublic | Ed25519Public)
 
 
 def stock_file_name(party: Party) -> str:
@@ -23,13 +30,16 @@ def stock_file_name(party: Party) -> str:
 
 
 def make_stock_signature(party: Party, sign: Sign, statement: Statement) -> bytes:
-    """Return a signer's signature over the SHA256SUMS of a statement."""
+    """Return a signer's signature over the SHA256SUMS of a statement.
+
+    Raises InputError for a key without such a form.
+    """
     manifest = encode_manifest(statement.digests())
     if isinstance(party.key, OpenPGPPublic):
         return armor_signatures([sign(manifest)])
     predicate = statement.predicate
     comment = f"{predicate.project} {predicate.version} SHA256SUMS"
-    return signature_file(sign, party.key.raw, hashlib.blake2b(manifest).digest(), comment)
+    return signature_file(sign, _raw(party), hashlib.blake2b(manifest).digest(), comment)
 
 
 def check_stock_signature(party: Party, data: bytes, statement: Statement, now: datetime) -> None:
@@ -40,4 +50,10 @@ def check_stock_signature(party: Party, data: bytes, statement: Statement, now: 
         for signature in split_signatures(data, where):
             verify_detached(party.key.certificate, signature, manifest, now)
     else:
-        verify_file(party.key.raw, data, hashlib.blake2b(manifest).digest(), where)
+        verify_file(_raw(party), data, hashlib.blake2b(manifest).digest(), where)
+
+
+def _raw(party: Party) -> bytes:
+    if not isinstance(party.key, Ed25519Public):
+        raise InputError("no stock tool reads signatures of this kind of key", where=party.name)
+    return party.key.raw

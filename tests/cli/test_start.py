@@ -31,7 +31,7 @@ OURS = {
     "crypto": "digest keys merkle notes signatures threshold tuf",
     "formats": (
         "bundle canonical checkpoint commitment envelope fingerprint layout link listing log memory"
-        " names own_policy pin policy provenance root roster shorten statement"
+        " names own_policy pin policy provenance root roster shorten statement tuf"
     ),
     "system": "clock files hashing lock",
     "trust": "listing outside own_folder own_policy pin_folder store verification",

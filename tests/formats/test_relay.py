@@ -22,7 +22,6 @@ from relsign.formats.relay import (
     Receipt,
     RelayRefusal,
     RelayRequest,
-    audience_of,
     parse_header,
     parse_page,
     parse_receipt,
@@ -30,6 +29,7 @@ from relsign.formats.relay import (
     parse_request,
     topic_path,
 )
+from relsign.system.address import audience_of
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,

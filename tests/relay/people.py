@@ -19,8 +19,9 @@ from nacl.signing import SigningKey
 
 from relsign.crypto.keys import Ed25519Public
 from relsign.formats.names import Digest
-from relsign.formats.relay import Credential, RelayRequest, audience_of, topic_path
+from relsign.formats.relay import Credential, RelayRequest, topic_path
 from relsign.sign.exchanges.interface import Identity
+from relsign.system.address import audience_of
 
 TOPIC = "ab" * 32
 OTHER = "cd" * 32

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from relsign.errors import HostError, InputError
-from relsign.formats.relay import MAX_MESSAGE_BYTES, audience_of, parse_page, topic_path
+from relsign.formats.relay import MAX_MESSAGE_BYTES, parse_page, topic_path
 from relsign.sign.exchanges.open import open_exchange
+from relsign.system.address import audience_of
 from tests.relay.people import (
     ANN,
     BO,

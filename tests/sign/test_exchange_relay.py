@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from relsign.errors import HostError
-from relsign.formats.relay import MAX_TOPIC_MESSAGES, audience_of
+from relsign.formats.relay import MAX_TOPIC_MESSAGES
 from relsign.sign.exchanges.relay import RelayExchange, RelayPatience
+from relsign.system.address import audience_of
 from relsign.system.ask import Patience
 from relsign.system.fetch import network_environment
 from tests.relay.people import ANN

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from relsign.errors import InputError
 from relsign.formats.canonical import shorten
-from relsign.formats.relay import audience_of
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity
 from relsign.sign.exchanges.relay import RelayExchange
+from relsign.system.address import audience_of
 
 
 def open_exchange(place: str, identity: Identity) -> Exchange:
