@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
+from relsign.cli.asking import ask
 from relsign.cli.ceremony_new import new, repair, reshare
+from relsign.cli.ceremony_paper import export_messages, import_messages
+from relsign.cli.ceremony_renew import renew
 from relsign.cli.ceremony_words import (
     show_attendance,
     show_charter,
@@ -23,7 +25,6 @@ from relsign.cli.options import (
     project_option,
 )
 from relsign.cli.talk import talk
-from relsign.errors import InputError
 from relsign.formats.canonical import encode_canonical
 from relsign.system.workspace import Workspace
 
@@ -44,6 +45,9 @@ def ceremony() -> None:
 ceremony.add_command(new)
 ceremony.add_command(reshare)
 ceremony.add_command(repair)
+ceremony.add_command(export_messages)
+ceremony.add_command(import_messages)
+ceremony.add_command(renew)
 
 
 @ceremony.command()
@@ -77,7 +81,7 @@ def join(
     attendee = Attendee(person.identity, person.passphrase, person.mine, workspace, place)
     if not has_joined(attendee, charter):
         show_charter(charter)
-        _ask(yes=yes)
+        ask("Join?", "the charter", yes=yes)
     attendance = attend(attendee, charter, again=again)
     show_attendance(workspace, charter, attendance)
 
@@ -129,11 +133,3 @@ def verify(group: str, workspace: Workspace) -> None:
     for line in verify_history(workspace, group).lines:
         talk(line)
     click.echo("VERIFIED")
-
-
-def _ask(*, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise InputError("no terminal to ask on", hint="read the charter above, then use --yes")
-    click.confirm("Join?", abort=True, err=True)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import click
 
+from relsign.cli.key_revoke import revoke
 from relsign.cli.options import (
     EXISTING,
     json_option,
@@ -222,3 +223,6 @@ def show(name: str, keys: Path) -> None:
         ) from error
     click.echo(card, nl=False)
     talk(f"{name} is at {store.uri(name).to_text()}")
+
+
+key.add_command(revoke)

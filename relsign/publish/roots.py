@@ -10,6 +10,7 @@ from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation, RevokedKey, Vouched
 from relsign.formats.root import Root
 
+_NOBODY = "none"
 _THRESHOLDS = ("owners", "signers", "builders", "organisations")
 
 
@@ -53,7 +54,10 @@ def root_rules(root: Root) -> tuple[str, ...]:
         f"thresholds: {_count(needs.owners, 'owner')}, {_count(needs.signers, 'signer')}, "
         f"{_count(needs.builders, 'builder')} of {_count(needs.organisations, 'organisation')}"
     )
-    return (thresholds, *(f"{name}: {words}" for name, words in _rules(root).items()))
+    rules = _rules(root)
+    if rules["release_key"] == _NOBODY:
+        del rules["release_key"]
+    return (thresholds, *(f"{name}: {words}" for name, words in rules.items()))
 
 
 def _revocation_words(revoked: Revocation) -> str:
@@ -76,11 +80,20 @@ def _rules(root: Root) -> dict[str, str]:
         "dissent": policy.dissent,
         "share_roles": "yes" if policy.share_roles else "no",
         "commit": "yes" if policy.commit else "no",
+        "release_key": _release_key_words(root),
         "freshness": f"{heard}, a listing is fresh for {_count(fresh.days, 'day')}",
         "diversity": f"{_count(unlike.engines, 'engine')}, "
         f"{_count(unlike.platforms, 'platform')}, {_count(unlike.environments, 'environment')}",
         "log": "none" if policy.log is None else _log_words(policy.log),
     }
+
+
+def _release_key_words(root: Root) -> str:
+    holders = [member.name for member in root.members if "release" in member.roles]
+    if not holders:
+        return _NOBODY
+    asked = "optional" if root.policy.release_key == "optional" else "required"
+    return f"{asked}, held by {', '.join(holders)}"
 
 
 def _count(number: int, thing: str) -> str:

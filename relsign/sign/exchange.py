@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.statement import Statement, parse_statement
+from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.merge import add_signatures
 from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
 from relsign.sign.received import ARTIFACTS, ReceivedBuild, copy_artifact, read_received
@@ -37,6 +39,9 @@ from relsign.verify.root import TrustedRoot
 MAX_NAMED = 20
 """Lines about files of one folder that nobody asked for."""
 MAX_STOCK_BYTES = 1 << 20
+MAX_TOPICS = 64
+"""Signing sessions of one release that are taken over."""
+_TOPIC = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,8 @@ def collect_release(
         *(partial(_take_build, work, builder) for builder in builders),
         partial(_take_layout, work),
         partial(_take_statement, work),
-        *(partial(_take_stock, work, party) for party in root.having("signer") if has_stock_form(party)),
+        *(partial(_take_stock, work, p) for p in root.having("signer") if has_stock_form(p)),
+        *(partial(_take_messages, work, topic) for topic in _topics(other)),
     ]
     for job in jobs:
         try:
@@ -258,6 +264,27 @@ def _take_stock(work: _Exchange, party: Party) -> str:
     make_real_folder(work.mine.signatures)
     write_whole(work.mine.signatures / name, data)
     return f"signatures/{name}"
+
+
+def _topics(other: ReleaseFolder) -> tuple[str, ...]:
+    """Return the sessions of which the other folder has messages, a bounded number."""
+    if not is_real_folder(other.ceremony):
+        return ()
+    names = sorted(name for name in os.listdir(other.ceremony) if _TOPIC.fullmatch(name))  # noqa: PTH208
+    return tuple(names[:MAX_TOPICS])
+
+
+def _take_messages(work: _Exchange, topic: str) -> str:
+    """Take over a group's signing messages; each is judged by whoever reads it."""
+    there = DirectoryExchange(work.other.ceremony).messages(topic)
+    make_real_folder(work.mine.ceremony)
+    mine = DirectoryExchange(work.mine.ceremony)
+    here = set(mine.messages(topic).messages)
+    fresh = [message for message in there.messages if message not in here]
+    for message in fresh:
+        mine.put(topic, message)
+    work.leave(f"ceremony/{topic[:8]}/", there.ignored)
+    return f"ceremony/{topic[:8]}: {len(fresh)} messages" if fresh else ""
 
 
 def _has_good_stock(work: _Exchange, party: Party, statement: Statement) -> bool:

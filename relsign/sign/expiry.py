@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from relsign.errors import InputError
 from relsign.formats.envelope import decode_base64
-from relsign.formats.roster import Member
+from relsign.formats.roster import FrostKey, Member
 from relsign.verify.root import TrustedRoot
 
 SOON = timedelta(days=60)
@@ -79,7 +79,7 @@ def _certificate(member: Member) -> Expiring | None:
     from relsign.crypto.openpgp import parse_certificate  # noqa: PLC0415
 
     where = f"{member.name}: certificate"
-    hint = "extend it with gpg, then `relsign key add`, and owners rotate the root"
+    hint = _cure(member)
     try:
         certificate = parse_certificate(decode_base64(encoded, where), where)
     except InputError:
@@ -93,3 +93,13 @@ def _certificate(member: Member) -> Expiring | None:
     last = max(ends) if len(ends) == len(usable) else None
     limits = [end for end in (last, certificate.expires_at) if end is not None]
     return Expiring("certificate", member.name, min(limits), hint) if limits else None
+
+
+def _cure(member: Member) -> str:
+    """Return what to do about a certificate's end."""
+    if isinstance(member.key, FrostKey):
+        return (
+            f"participants run `relsign ceremony renew {member.name} --days DAYS --as NAME`, "
+            "then owners `relsign root add --replace`"
+        )
+    return "extend it with gpg, then `relsign key add`, and owners rotate the root"

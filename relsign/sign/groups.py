@@ -18,7 +18,7 @@ from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.frost.group import identifier_of
-from relsign.crypto.frost.signing import SecretShare, verify_group
+from relsign.crypto.frost.signing import SecretShare
 from relsign.crypto.keys import Ed25519Public, GroupPublic, Party
 from relsign.crypto.sealing import DEFAULT_COST, Cost
 from relsign.errors import InputError, NotEnoughError, VerificationError
@@ -26,8 +26,8 @@ from relsign.formats.charter import Group, parse_group
 from relsign.formats.names import Digest
 from relsign.formats.roster import Role
 from relsign.formats.share import HeldShare, parse_share
+from relsign.sign.ceremony.group import as_shares, shares_of
 from relsign.sign.ceremony.member import Member
-from relsign.sign.ceremony.session import group_shares
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity
 from relsign.sign.exchanges.remembering import RememberingExchange
@@ -76,7 +76,7 @@ def read_group(workspace: Workspace, root: TrustedRoot, party: Party) -> Group:
             got=f"{found[0]}, key {found[1][:16]}, {found[2]} of {len(found[3])}",
             hint="after a reshare owners sign a new root: `relsign root add CARD`",
         )
-    verify_group(group_shares(group))
+    shares_of(group)
     return group
 
 
@@ -173,7 +173,7 @@ def open_share(mine: Belongings, group: Group, passphrase: bytes) -> SecretShare
         )
     held = parse_share(mine.vault.load(name, passphrase), where)
     share = SecretShare(identifier_of(group.identities()[mine.person]), bytes.fromhex(held.secret))
-    if share.verifying != group_shares(group).verifying[share.identifier]:
+    if share.verifying != as_shares(group).verifying[share.identifier]:
         raise VerificationError("the share does not fit the group", where=where)
     return share
 

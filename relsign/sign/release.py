@@ -216,9 +216,9 @@ def sign_release(
 ) -> tuple[Path, ...]:
     """Add `party`'s signatures to the release folder; return the files written.
 
-    `signers` are all of the root's and its release key, whose signatures stay beside this one.  One is
-    made over the statement, which counts, and one over SHA256SUMS in the form the
-    key's stock tool reads.  Signing twice changes nothing.
+    `signers` are all of the root's and its release key, whose signatures stay beside
+    this one.  One is made over the statement, which counts, and one over SHA256SUMS in
+    the form the key's stock tool reads, if there is one.  Signing twice changes nothing.
     """
     check_release_folder(release)
     add_own(release.statement_file, request.statement.to_bytes(), signers, party, sign)

@@ -13,9 +13,9 @@ from datetime import datetime
 from relsign.crypto.keys import Ed25519Public, OpenPGPPublic, Party
 from relsign.crypto.minisign import signature_file, verify_file
 from relsign.crypto.openpgp import armor_signatures, split_signatures, verify_detached
+from relsign.errors import InputError
 from relsign.formats.manifest import encode_manifest
 from relsign.formats.statement import Statement
-from relsign.errors import InputError
 from relsign.sign.links import Sign
 
 

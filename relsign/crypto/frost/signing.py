@@ -122,19 +122,23 @@ class _Package(Value, frozen=True):
 
 
 def verify_group(group: GroupShares) -> None:
-    """Check that a group's verifying shares lie on one polynomial that makes its key.
+    """Check that a group's verifying shares make its key with exactly its threshold.
 
-    A group that `keygen` or `resharing` made holds by construction; this is for one
-    that was read.  Raises VerificationError if some threshold of its shares would
-    make another key.
+    They lie on one polynomial whose constant is the key, so any threshold of holders can
+    sign; and its degree is no lower, so no fewer can.  A group that `keygen` or
+    `resharing` made holds by construction; this is for one that was read.  Raises
+    VerificationError if one does not.
     """
     points = {Scalar(each): Point(point) for each, point in group.verifying.items()}
     first = dict(list(points.items())[: group.threshold])
+    fewer = dict(list(first.items())[:-1])
     others = {each: point for each, point in points.items() if each not in first}
-    fits = interpolate(first) == group.key
-    if not fits or any(interpolate(first, each) != point for each, point in others.items()):
+    fits = interpolate(first) == group.key and all(
+        interpolate(first, each) == point for each, point in others.items()
+    )
+    if not fits or (fewer and interpolate(fewer) == group.key):
         raise VerificationError(
-            "the verifying shares do not make the group's key",
+            "the verifying shares do not make the group's key with its threshold",
             where="group.verifying",
             expected=group.key.hex(),
             hint="take the group's document from another participant and compare",

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.frost.group import (
-    Point,
-    Scalar,
-    identifier_of,
-    interpolate,
-    parse_point,
-)
-from relsign.crypto.frost.signing import GroupShares
-from relsign.errors import VerificationError
+from relsign.crypto.frost.group import identifier_of
+from relsign.crypto.frost.signing import GroupShares, verify_group
 from relsign.formats.charter import Charter, Group, Holder
 from relsign.formats.names import Digest
 
@@ -21,34 +14,30 @@ def group_digest(group: Group) -> Digest:
     return sha256_hex(group.to_bytes())
 
 
-def shares_of(group: Group) -> GroupShares:
+def as_shares(group: Group) -> GroupShares:
     """Return the arithmetic's view of a group, by identifier.
 
-    Raises VerificationError unless every point is good and all verifying shares lie on
-    one polynomial of the threshold's degree whose constant is the key: then any
-    threshold of holders, and no fewer, can sign.
+    Raises VerificationError for a point that is none; `shares_of` checks the rest.
     """
-    verifying: dict[Scalar, Point] = {}
-    for holder in group.holders:
-        where = f"group: {holder.name}"
-        point = parse_point(bytes.fromhex(holder.verifying), where)
-        verifying[identifier_of(bytes.fromhex(holder.identity))] = point
-    key = parse_point(bytes.fromhex(group.key), "group.key")
-    some = dict(list(verifying.items())[: group.threshold])
-    fewer = dict(list(some.items())[:-1])
-    others = {at: point for at, point in verifying.items() if at not in some}
-    enough = interpolate(some) == key and all(
-        interpolate(some, at) == point for at, point in others.items()
-    )
-    if not enough or interpolate(fewer) == key:
-        raise VerificationError(
-            "verifying shares do not make the group's key with its threshold",
-            where="group",
-            hint="take the group's document from another participant and compare",
-        )
     return GroupShares(
-        key=key, threshold=group.threshold, verifying={bytes(k): p for k, p in verifying.items()}
+        key=bytes.fromhex(group.key),
+        threshold=group.threshold,
+        verifying={
+            identifier_of(bytes.fromhex(h.identity)): bytes.fromhex(h.verifying)
+            for h in group.holders
+        },
     )
+
+
+def shares_of(group: Group) -> GroupShares:
+    """Return the arithmetic's view of a group that was read, and not made, here.
+
+    Raises VerificationError unless every point is good and the verifying shares make the
+    key with exactly this threshold (`relsign.crypto.frost.signing.verify_group`).
+    """
+    shares = as_shares(group)
+    verify_group(shares)
+    return shares
 
 
 def make_group(charter: Charter, shares: GroupShares, previous: Group | None) -> Group:

@@ -30,6 +30,7 @@ from relsign.errors import CulpritError, VerificationError
 from relsign.formats.charter import Group
 from relsign.formats.names import Digest
 from relsign.formats.signing import Commitments, NoncePair, SignatureShares, SigningRequest
+from relsign.sign.ceremony.group import as_shares
 from relsign.sign.ceremony.hearing import Heard
 from relsign.sign.ceremony.outputs import Output, finish, plan, rounds
 
@@ -54,7 +55,7 @@ class Session:
     @property
     def shares(self) -> GroupShares:
         """The group as the arithmetic knows it."""
-        return group_shares(self.group)
+        return as_shares(self.group)
 
     def place(self, message: Commitments | SignatureShares) -> tuple[object, ...] | None:
         """Say where a message belongs (`hearing.hear`); None if to another session."""
@@ -125,18 +126,6 @@ class Move:
     """Names of whom it waits for; any of them, where `any_of` is not 0."""
     any_of: int = 0
     """How many more of `awaiting` must commit before anybody can sign."""
-
-
-def group_shares(group: Group) -> GroupShares:
-    """Return the public shares of a group document, by identifier."""
-    return GroupShares(
-        key=bytes.fromhex(group.key),
-        threshold=group.threshold,
-        verifying={
-            identifier_of(bytes.fromhex(h.identity)): bytes.fromhex(h.verifying)
-            for h in group.holders
-        },
-    )
 
 
 def standing(session: Session, heard: Heard[Commitments | SignatureShares]) -> Standing:
