@@ -274,7 +274,14 @@ FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
         recipe.Pack,
     ),
     "root": (root.RootFile, tuf.TufSignature, root.Root, root.RootPolicy, root.TufRoles),
-    "roster": (roster.Member, roster.Ed25519Key, roster.OpenPGPKey),
+    "roster": (
+        roster.Member,
+        roster.Ed25519Key,
+        roster.OpenPGPKey,
+        roster.EcdsaKey,
+        roster.RsaKey,
+        roster.FrostKey,
+    ),
     "statement": (
         statement.Statement,
         statement.ReleasePredicate,

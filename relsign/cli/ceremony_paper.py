@@ -164,7 +164,7 @@ def _read(file: Path | None) -> str:
     else:
         if sys.stdin.isatty():
             talk("Paste the parts here, then press Ctrl-D:")
-        data = click.get_binary_stream("stdin").read(MAX_TEXT_CHARACTERS + 1)
+        data = sys.stdin.buffer.read(MAX_TEXT_CHARACTERS + 1)
     # What is no text has no parts in it, and that is what is said of it.
     return data.decode("utf-8", errors="replace")
 

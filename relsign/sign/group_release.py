@@ -17,9 +17,8 @@ from relsign.formats.statement import Statement
 from relsign.sign.ceremony.member import Member, Visit, take_part
 from relsign.sign.ceremony.requests import STATEMENT, release_session
 from relsign.sign.ceremony.session import Session
-from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity
-from relsign.sign.exchanges.open import open_exchange
+from relsign.sign.meeting import keep_messages, open_meeting
 from relsign.sign.places import check_release_folder, make_real_folder
 from relsign.sign.release import add_own
 from relsign.system.files import write_whole
@@ -59,11 +58,9 @@ def group_signing(
 
 def release_exchange(release: ReleaseFolder, place: str | None, identity: Identity) -> Exchange:
     """Return where a release's group messages travel: `place`, or else its own folder."""
-    if place is not None:
-        return open_exchange(place, identity)
-    check_release_folder(release)
-    make_real_folder(release.ceremony)
-    return DirectoryExchange(release.ceremony)
+    if place is None:
+        check_release_folder(release)
+    return open_meeting(release.ceremony, place, identity)
 
 
 def join_release(signing: GroupSigning, member: Member, *, again: bool = False) -> GroupVisit:
@@ -74,17 +71,8 @@ def join_release(signing: GroupSigning, member: Member, *, again: bool = False) 
     """
     visit = take_part(member, signing.session, again=again)
     check_release_folder(signing.release)
-    _keep_messages(signing.release, member, signing.session)
+    keep_messages(signing.release.ceremony, member, signing.session)
     return GroupVisit(visit, _store(signing, visit.outputs) if visit.outputs else ())
-
-
-def _keep_messages(release: ReleaseFolder, member: Member, session: Session) -> None:
-    make_real_folder(release.ceremony)
-    kept = DirectoryExchange(release.ceremony)
-    here = set(kept.messages(session.session_id).messages)
-    for message in member.exchange.messages(session.session_id).messages:
-        if message not in here:
-            kept.put(session.session_id, message)
 
 
 def _store(signing: GroupSigning, outputs: Mapping[str, bytes]) -> tuple[Path, ...]:

@@ -51,7 +51,14 @@ def groups_of(root: TrustedRoot, person: str, role: Role) -> tuple[Party, ...]:
 
 
 def read_group(workspace: Workspace, root: TrustedRoot, party: Party) -> Group:
-    """Return the group document of the root's `party`.
+    """Return the group document of the root's `party`; raise as `read_known_group`."""
+    return read_known_group(workspace, root.root.project, root.parties, party)
+
+
+def read_known_group(
+    workspace: Workspace, project: str, parties: tuple[Party, ...], party: Party
+) -> Group:
+    """Return the group document of `party`, one of the `parties` of a project's root.
 
     Raises InputError where there is none, VerificationError for one of another key, of
     other people or identity keys than the root's, or whose shares do not make the key.
@@ -66,7 +73,7 @@ def read_group(workspace: Workspace, root: TrustedRoot, party: Party) -> Group:
             where=where,
             hint="take it from another participant, or from `relsign ceremony join`",
         ) from error
-    wanted = _as_in_root(root, party)
+    wanted = _as_in_root(project, parties, party)
     found = (group.project, group.key, group.threshold, group.identities())
     if found != wanted:
         raise VerificationError(
@@ -80,16 +87,18 @@ def read_group(workspace: Workspace, root: TrustedRoot, party: Party) -> Group:
     return group
 
 
-def _as_in_root(root: TrustedRoot, party: Party) -> tuple[str, str, int, dict[str, bytes]]:
+def _as_in_root(
+    project: str, parties: tuple[Party, ...], party: Party
+) -> tuple[str, str, int, dict[str, bytes]]:
     key = party.key
     if not isinstance(key, GroupPublic):
         raise InputError("not a group's key", got=party.name)
     identities = {
         member.name: member.key.raw
-        for member in root.parties
+        for member in parties
         if member.name in key.participants and isinstance(member.key, Ed25519Public)
     }
-    return root.root.project, key.raw.hex(), key.threshold, identities
+    return project, key.raw.hex(), key.threshold, identities
 
 
 @dataclass(frozen=True, slots=True)

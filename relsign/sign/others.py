@@ -84,7 +84,7 @@ def _signed_releases(workspace: Workspace, root: TrustedRoot, now: datetime) -> 
             data = read_bounded(folder / STATEMENT_FILE, MAX_BUNDLE_BYTES)
             envelope = parse_envelope(data, STATEMENT_FILE)
             predicate = parse_statement(envelope.payload, STATEMENT_FILE).predicate
-            signed = verify_envelope(envelope, root.having("signer"), now).valid
+            signed = verify_envelope(envelope, root.statement_signers, now).valid
         except RelsignError:
             # Not signed yet, or not a statement: nothing that could have been published.
             continue

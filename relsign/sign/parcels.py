@@ -13,7 +13,7 @@ all its people are those of this project's roster, and nobody has joined by that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from relsign.sign.attendance import (
     transcript_name,
 )
 from relsign.sign.ceremony.charter import agree, ceremony_id
+from relsign.sign.ceremony.hearing import Sent
 from relsign.sign.ceremony.requests import certificate_session, revocation_session
 from relsign.sign.ceremony.steps import listen
 from relsign.sign.exchanges.interface import Exchange, Identity
@@ -50,6 +51,10 @@ from relsign.verify.root import TrustedRoot
 
 NOBODY = Identity("", b"", lambda _message: b"")
 """Who reads and writes a folder: it asks nobody for a name."""
+_KINDS: tuple[tuple[str, Callable[[bytes], Sent]], ...] = (
+    (CEREMONY_PAYLOAD, parse_message),
+    (SIGNING_PAYLOAD, parse_signing_message),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +133,12 @@ def only_by(parcel: Parcel, names: Iterable[str]) -> Parcel:
 
 def _sender(data: bytes) -> str | None:
     """Return who says to have sent a message; None for what is no message."""
-    try:
-        envelope = parse_envelope(data, "message")
-        parse = parse_message if envelope.payload_type == CEREMONY_PAYLOAD else None
-        if envelope.payload_type == SIGNING_PAYLOAD:
-            return parse_signing_message(envelope.payload).sender
-        return None if parse is None else parse(envelope.payload).sender
-    except InputError:
-        return None
+    for payload_type, parse in _KINDS:
+        try:
+            return parse(parse_envelope(data, "message", payload_type=payload_type).payload).sender
+        except InputError:
+            continue
+    return None
 
 
 def adopt_charters(

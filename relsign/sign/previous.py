@@ -168,7 +168,7 @@ def _refuse_second_statement(
     except RelsignError:
         # No folder, or nothing a signer could have signed.
         return
-    signed = any(verify_envelope(envelope, root.having("signer"), now).valid for root in roots)
+    signed = any(verify_envelope(envelope, root.statement_signers, now).valid for root in roots)
     if signed and sha256_hex(envelope.payload) != evidence.statement_digest:
         raise VerificationError(
             f"is another statement of {version} than the one signed here",

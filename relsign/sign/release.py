@@ -159,7 +159,7 @@ def _proposed(
     ahead of this machine's, long past or before the predecessor's, and the
     predecessor is the one given here, if one is.
     """
-    if not verify_envelope(existing, root.having("signer"), now).valid:
+    if not verify_envelope(existing, root.statement_signers, now).valid:
         raise VerificationError("no signer signed it", where=STATEMENT_FILE, hint=ASK)
     predicate = parse_statement(existing.payload, STATEMENT_FILE).predicate
     if not now - OLDEST_PROPOSAL <= predicate.released_at <= now + CLOCK_SKEW:

@@ -14,15 +14,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.frost.signing import verify_group
 from relsign.crypto.openpgp import parse_certificate
 from relsign.errors import InputError, VerificationError
 from relsign.formats.charter import Group
 from relsign.formats.renewal import Renewal, parse_renewal
 from relsign.sign.attendance import CERTIFICATE_FILE
+from relsign.sign.ceremony.group import shares_of
 from relsign.sign.ceremony.member import Member, Visit, look, take_part
 from relsign.sign.ceremony.requests import CERTIFICATE, renewal_session
-from relsign.sign.ceremony.session import Session, group_shares
+from relsign.sign.ceremony.session import Session
 from relsign.sign.group_people import certificate_of, identities_of, write_card
 from relsign.system.files import write_whole
 from relsign.system.workspace import Workspace
@@ -95,7 +95,7 @@ def open_renewal(workspace: Workspace, group: Group, now: datetime) -> Renewing:
     Raises InputError for one of another certificate, with an earlier end or a time to
     come; VerificationError where the group is not of the roster's people.
     """
-    verify_group(group_shares(group))
+    shares_of(group)
     if identities_of(workspace, tuple(group.identities())) != group.identities():
         raise VerificationError(
             "the group has other keys than your roster",

@@ -4,6 +4,7 @@
     builders/NAME/builder.{toml,lock} environments
     policies/release.toml             thresholds; policies/root.json is made from it
     policies/roots/N.root.json        the versions of the root before it
+    policies/ceremony/                messages of groups that sign the root as owners
     keys/roster.toml                  people, machines, public keys
     keys/groups/NAME/                 a key that several people share, and its ceremonies
     release/PROJECT-VERSION/          one release in the making
@@ -75,6 +76,11 @@ class Workspace:
     def roots_folder(self) -> Path:
         """Where the versions of the trust root before the newest are."""
         return self.folder / "policies" / "roots"
+
+    @property
+    def root_ceremony(self) -> Path:
+        """Where the messages of owner groups that sign the root are, by session."""
+        return self.folder / "policies" / "ceremony"
 
     def group_folder(self, name: str) -> Path:
         """Return the folder of a group that shares one key."""

@@ -129,9 +129,7 @@ def test_wrong_keys_are_refused(
     assert_refused(parse_roster, roster_of({**key, **changes}), place, words)
 
 
-@pytest.mark.parametrize(
-    ("kind", "key"), [(EcdsaKey, ECDSA), (RsaKey, RSA), (FrostKey, GROUP)]
-)
+@pytest.mark.parametrize(("kind", "key"), [(EcdsaKey, ECDSA), (RsaKey, RSA), (FrostKey, GROUP)])
 def test_every_other_kind_of_key_is_read(kind: type, key: dict[str, object]) -> None:
     (member,) = parse_roster(roster_of(key)).member
     assert isinstance(member.key, kind)

@@ -17,7 +17,7 @@ from relsign.formats.policy import (
 )
 from relsign.formats.roster import Ed25519Key
 from relsign.publish.roots import describe_change, root_rules
-from tests.verify.releases import LATER, NOW, make_root, member
+from tests.verify.releases import LATER, NOW, group_root, make_root, member
 
 
 def test_every_difference_has_its_line() -> None:
@@ -159,3 +159,14 @@ def test_what_a_root_asks_for_is_said() -> None:
 
 def test_the_first_root_has_nothing_to_differ_from() -> None:
     assert describe_change(None, make_root()).lines == ("version 1, the first root here",)
+
+
+def test_what_becomes_of_the_release_key_is_told() -> None:
+    before, after = make_root(), group_root()
+    optional = group_root(release_key="optional")
+    assert "release_key none → required, held by team" in describe_change(before, after).lines
+    assert "release_key required, held by team → optional, held by team" in (
+        describe_change(after, optional).lines
+    )
+    assert "release_key: optional, held by team" in root_rules(optional)
+    assert not any(line.startswith("release_key") for line in root_rules(before))

@@ -1,0 +1,1 @@
+"""A whole release for practice: throw-away people and keys, in a folder of its own."""
