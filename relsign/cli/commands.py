@@ -27,6 +27,7 @@ SUMMARIES = {
     "verify-dsse": "Check a DSSE envelope (in-toto, SLSA) by public keys you name.",
     "ceremony": "Make one key of many people, and look after it.",
     "relay": "Carry ceremony messages between members; hold no secret.",
+    "rehearse": "Practise a whole release, losses and attacks included.",
     "doctor": "Engine, programs, disk, clock and keys on one screen.",
 }
 """The commands' own short helps, so that `relsign --help` need not load them all."""

@@ -12,6 +12,7 @@ from relsign.cli.talk import talk
 
 if TYPE_CHECKING:
     from relsign.formats.statement import Statement
+    from relsign.sign.group_release import GroupSigning
     from relsign.sign.person import OpenPerson
     from relsign.system.workspace import Workspace
     from relsign.verify.root import TrustedRoot
@@ -38,14 +39,26 @@ def sign_with_groups(
             continue
         place = release_exchange(release, exchange, person.identity)
         member = as_member(person.mine, person.identity, group, person.passphrase, place)
-        done = join_release(
-            group_signing(release, root, party, group, statement), member, again=again
-        )
+        signing = group_signing(workspace, root, party, group, statement)
+        done = join_release(signing, member, again=again)
         talk(f"{group.name} ({group.threshold} of {len(group.holders)}):")
         show_visit(done.visit)
         for path in done.files:
             click.echo(show_path(path))
         if done.files:
             talk(f"{group.name} signed {release.project} {release.version}")
+            _show_tag(signing)
         else:
             talk("Next: run this again when the others have been there")
+
+
+def _show_tag(signing: GroupSigning) -> None:
+    """Say how the git tag gets into a repository, or why there is none."""
+    tag = signing.tag
+    path = signing.release.signatures / f"{signing.party.name}.tag"
+    if tag.payload and path.exists():
+        talk("The signed git tag goes into a repository that has the commit with")
+        talk(f"  git update-ref refs/tags/{tag.name} \\")
+        talk(f"    $(git hash-object -t tag -w --stdin <{show_path(path)})")
+    elif tag.why_not:
+        talk(f"no git tag was made: {tag.why_not}")

@@ -34,6 +34,7 @@ COMMANDS = {
     "verify-dsse": "relsign.cli.verify_dsse:verify_dsse",
     "ceremony": "relsign.cli.ceremony:ceremony",
     "relay": "relsign.cli.relay:relay",
+    "rehearse": "relsign.cli.rehearse:rehearse",
     "doctor": "relsign.cli.doctor:doctor",
 }
 """Command -> where it is, in the order a release needs them."""

@@ -90,6 +90,13 @@ def exchange_option(function: F) -> F:
     return option(function)
 
 
+def again_option(function: F) -> F:
+    """Add ``--again``."""
+    return click.option(
+        "--again", is_flag=True, help="Begin a new attempt: somebody of this one is gone."
+    )(function)
+
+
 def as_option(function: F) -> F:
     """Add the required ``--as NAME``."""
     option = click.option(

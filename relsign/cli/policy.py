@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from relsign.cli.options import (
+    again_option,
     as_option,
+    exchange_option,
     keys_option,
     passphrase_option,
     project_option,
@@ -56,27 +58,50 @@ def compile_(workspace: Workspace, *, renew: bool) -> None:
 
 @policy.command()
 @as_option
+@exchange_option
+@again_option
 @project_option
 @keys_option
 @passphrase_option
-def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) -> None:
+def sign(
+    name: str, exchange: str | None, workspace: Workspace, keys: Path, descriptor: int | None,
+    *, again: bool,
+) -> None:  # fmt: skip
     """Sign this release's layout as an owner.
 
     The layout is compiled again from your own policy, roster and recipe; one that
     differs is not signed. What is signed is shown before you are asked for the
     passphrase.
+
+    Where you hold a share of a group that is an owner, this does your part of its
+    signature, and says whom it waits for: run it again when they have been there.
     """
     from relsign.build.profile import DEFAULT_PROFILE
+    from relsign.cli.group_owner import sign_as_owner_groups
+    from relsign.sign.group_owner import layout_groups, layout_signing, require_person
     from relsign.sign.keystore import KeyStore
+    from relsign.sign.person import open_person
     from relsign.sign.policy import current_layout
     from relsign.sign.release import party_named, sign_layout
     from relsign.sign.root import current_root
 
     now = now_utc()
     root = current_root(workspace, now)
-    party = party_named(root, name, "owner")
+    # Nobody is an owner and a participant of one too: a person counts once.
+    groups = layout_groups(workspace, root, name)
+    party = None if groups else require_person(party_named(root, name, "owner"))
     layout = current_layout(workspace, DEFAULT_PROFILE, now)
     show_layout(layout, root)
+    if party is None:
+        person = open_person(KeyStore(keys), groups[0].person, descriptor)
+        sign_as_owner_groups(
+            groups,
+            lambda owner: layout_signing(workspace, root, owner, layout),
+            person,
+            exchange,
+            again=again,
+        )
+        return
     signer = KeyStore(keys).open_for(party, descriptor)
     release = workspace.release()
     sign_layout(release, layout.to_bytes(), root.having("owner"), party, signer.sign)

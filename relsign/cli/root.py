@@ -8,7 +8,9 @@ import click
 
 from relsign.cli.options import (
     EXISTING,
+    again_option,
     as_option,
+    exchange_option,
     keys_option,
     passphrase_option,
     project_option,
@@ -74,25 +76,50 @@ def rotate(workspace: Workspace, *, renew: bool) -> None:
 
 @root.command()
 @as_option
+@exchange_option
+@again_option
 @project_option
 @keys_option
 @passphrase_option
-def sign(name: str, workspace: Workspace, keys: Path, descriptor: int | None) -> None:
+def sign(
+    name: str, exchange: str | None, workspace: Workspace, keys: Path, descriptor: int | None,
+    *, again: bool,
+) -> None:  # fmt: skip
     """Sign the root as an owner of it, or of the version before.
 
     It is made again from your own policy and roster; one that differs is not signed.
     What changes is shown before you are asked for the passphrase.
+
+    Where you hold a share of a group that is an owner, this does your part of its
+    signature, and says whom it waits for: run it again when they have been there.
     """
+    from relsign.cli.group_owner import sign_as_owner_groups
+    from relsign.sign.group_owner import own_vote, root_groups, root_signing
     from relsign.sign.keystore import KeyStore
-    from relsign.sign.root import owner_named, request_root, sign_root
+    from relsign.sign.person import open_person
+    from relsign.sign.root import present_root, request_root, sign_root
 
     file = request_root(workspace, now_utc())
-    party = owner_named(workspace, file, name)
+    groups = root_groups(workspace, file, name)
+    party = own_vote(workspace, file, name, groups)
     show_change(workspace, file)
-    signer = KeyStore(keys).open_for(party, descriptor)
-    signed = sign_root(workspace, file.signed, party, signer.sign)
-    talk(f"{name} signed {show_path(workspace.root_file)}")
-    show_signatures(workspace, signed)
+    store = KeyStore(keys)
+    person = open_person(store, groups[0].person, descriptor) if groups else None
+    if party is not None:
+        signer = store.open_for(party, descriptor) if person is None else person.signer
+        sign_root(workspace, file.signed, party, signer.sign)
+        talk(f"{name} signed {show_path(workspace.root_file)}")
+    if person is not None:
+        sign_as_owner_groups(
+            groups,
+            lambda owner: root_signing(workspace, owner, file),
+            person,
+            exchange,
+            again=again,
+        )
+    signed = present_root(workspace)
+    if signed is not None:
+        show_signatures(workspace, signed)
 
 
 @root.command()

@@ -58,7 +58,8 @@ def check_groups(parties: tuple[Party, ...], where: str) -> None:
     (1) Each participant is a member with an ed25519 key of its own; (2) they are of
     distinct operators; (3) the group's operator is nobody else's, as the group is no
     person; (4) nobody of a group that is an owner is an owner too, by itself or through
-    another group.  Raises InputError naming who it is.
+    another group; (5) people of the release key are signers: each signs in their own name
+    beside the group, which shows nobody's.  Raises InputError naming who it is.
     """
     for party, key in groups_of(parties):
         place = f"{where}: {party.name}"
@@ -73,6 +74,9 @@ def check_groups(parties: tuple[Party, ...], where: str) -> None:
                 raise _refused(f"the group has the operator of {other.name}", place, party.operator)
         if "owner" in party.roles:  # (4)
             _refuse_second_vote(parties, party, people, place)
+        for person in people if "release" in party.roles else ():  # (5)
+            if "signer" not in person.roles:
+                raise _refused("shares the release key and is no signer", place, person.name)
 
 
 def groups_of(parties: tuple[Party, ...]) -> Groups:

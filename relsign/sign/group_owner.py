@@ -26,7 +26,7 @@ from relsign.sign.groups import read_known_group
 from relsign.sign.meeting import keep_messages
 from relsign.sign.places import check_release_folder
 from relsign.sign.release import sign_layout
-from relsign.sign.root import earlier_roots, sign_root
+from relsign.sign.root import earlier_roots, owner_named, owners_who_may_sign, sign_root
 from relsign.system.workspace import Workspace
 from relsign.verify.root import TrustedRoot, check_root
 
@@ -106,6 +106,21 @@ def require_person(party: Party) -> Party:
             hint="each of them runs this with --as and the own name",
         )
     return party
+
+
+def own_vote(
+    workspace: Workspace, file: RootFile, name: str, groups: tuple[OwnerGroup, ...]
+) -> Party | None:
+    """Return as which owner `name` signs a version of the root alone; None if through groups only.
+
+    Who was an owner and is a participant of one from this version on does both.  Raises
+    InputError for a group's name, and for somebody who is neither.
+    """
+    for party in owners_who_may_sign(workspace, file):
+        if party.name == name:
+            changed = groups and groups[0].person.key.materials != party.key.materials
+            return None if changed else require_person(party)
+    return None if groups else owner_named(workspace, file, name)
 
 
 def layout_signing(

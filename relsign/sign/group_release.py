@@ -17,12 +17,13 @@ from relsign.formats.statement import Statement
 from relsign.sign.ceremony.member import Member, Visit, take_part
 from relsign.sign.ceremony.requests import STATEMENT, release_session
 from relsign.sign.ceremony.session import Session
+from relsign.sign.ceremony.tag import ReleaseTag, release_tag
 from relsign.sign.exchanges.interface import Exchange, Identity
 from relsign.sign.meeting import keep_messages, open_meeting
 from relsign.sign.places import check_release_folder, make_real_folder
 from relsign.sign.release import add_own
 from relsign.system.files import write_whole
-from relsign.system.workspace import ReleaseFolder
+from relsign.system.workspace import ReleaseFolder, Workspace
 from relsign.verify.root import TrustedRoot
 
 
@@ -35,6 +36,7 @@ class GroupSigning:
     party: Party
     statement: Statement
     session: Session
+    tag: ReleaseTag
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,19 @@ class GroupVisit:
 
 
 def group_signing(
-    release: ReleaseFolder, root: TrustedRoot, party: Party, group: Group, statement: Statement
+    workspace: Workspace, root: TrustedRoot, party: Party, group: Group, statement: Statement
 ) -> GroupSigning:
-    """Return what the root's group `party` signs of a release; raise InputError if it is none."""
+    """Return what the root's group `party` signs of the release in the making.
+
+    Raises InputError if it is no group, or its OpenPGP certificate cannot sign on the
+    release's day.
+    """
     if not isinstance(party.key, GroupPublic):
         raise InputError("not a group's key", got=party.name)
-    session = release_session(group, party.key.certificate, statement)
-    return GroupSigning(release, root, party, statement, session)
+    recipe = workspace.recipe()
+    session = release_session(group, party.key.certificate, statement, recipe)
+    tag = release_tag(group, recipe, statement)
+    return GroupSigning(workspace.release(), root, party, statement, session, tag)
 
 
 def release_exchange(release: ReleaseFolder, place: str | None, identity: Identity) -> Exchange:

@@ -90,9 +90,7 @@ def release_topic(workspace: Workspace, root: TrustedRoot, group: str) -> str:
     """
     party = release_party(root, group)
     document = read_group(workspace, root, party)
-    signing = group_signing(
-        workspace.release(), root, party, document, present_statement(workspace)
-    )
+    signing = group_signing(workspace, root, party, document, present_statement(workspace))
     return signing.session.session_id
 
 

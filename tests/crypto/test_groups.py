@@ -172,6 +172,11 @@ WRONG: dict[str, tuple[tuple[Member, ...], str, str]] = {
         "a participant is no member",
         "sven",
     ),
+    "a release key shared by somebody who signs nothing": (
+        (*PEOPLE, *OWNERS, group_member("two", participants=("olga", "sam"))),
+        "shares the release key and is no signer",
+        "olga",
+    ),
     "a group shared by nobody": ((group_member(),), "a participant is no member", "sam"),
     "a group in itself": (
         (*PEOPLE, group_member(participants=("sam", "team"))),
@@ -239,9 +244,6 @@ def test_nobody_counts_twice_through_a_group(name: str) -> None:
 
 
 GOOD: dict[str, tuple[Member, ...]] = {
-    "owners share the release key": (
-        *PEOPLE, *OWNERS, group_member("two", participants=("olga", "sam")),
-    ),
     "an owner group beside other owners": (*PEOPLE, *OWNERS, group_member(roles=("owner",))),
     "two groups, one the release key": (
         *PEOPLE, *OWNERS, group_member(), group_member("two", roles=("owner",)),

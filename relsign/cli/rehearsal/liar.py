@@ -72,6 +72,4 @@ def _session(stage: Stage) -> Session:
 
 def _identity(stage: Stage, name: str) -> Identity:
     signer = KeyStore(stage.home(name)).open(name, stage.passphrase)
-    return Identity(
-        identity_party(stage.workspace, name).keyid, signer.public.data, signer.sign
-    )
+    return Identity(identity_party(stage.workspace, name).keyid, signer.public.data, signer.sign)

@@ -16,7 +16,7 @@ from relsign.system.workspace import Workspace
 ROLES: tuple[Role, ...] = ("owner", "signer", "builder")
 """Who takes part; publishers, logs and witnesses stay away."""
 _MIN_SHARERS = 2
-_HINT = "rehearse outside the project, with --people invented, to see what it is like"
+_HINT = "run it outside the project, to see how it goes with invented people"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,17 +101,17 @@ class Stage:
         return self._play(who, words, (), code, says)
 
     def run_with_key(
-        self, who: str, *words: str, says: str = "", project: bool = True, keys: Path | None = None
+        self, who: str, *words: str, code: int = 0, says: str = "", project: bool = True
     ) -> str:
         """Run a command that opens a person's key, as `run` does."""
         reading, writing = os.pipe()
         try:
             os.write(writing, self.passphrase + b"\n")
             os.close(writing)
-            more = ["--keys", os.fspath(keys or self.home(who)), "--passphrase-fd", str(reading)]
+            more = ["--keys", os.fspath(self.home(who)), "--passphrase-fd", str(reading)]
             if project:
                 more += ["--project", os.fspath(self.workspace.folder)]
-            return self._play(who, words, tuple(more), 0, says)
+            return self._play(who, words, tuple(more), code, says)
         finally:
             os.close(reading)
 

@@ -6,7 +6,11 @@ bytes that are signed follow from the request's kind; nobody can put bytes of a 
 there, which matters because one group key serves many formats: 64 chosen bytes would be
 an OpenPGP signature over anything.
 
-    release       the statement; SHA256SUMS for gpg, minisign, ssh-keygen, signify, openssl
+A request that cannot be carried out is refused when it is made, before anybody commits
+to anything: an OpenPGP certificate that has expired, a text that a format does not take.
+
+    release       the statement; SHA256SUMS for gpg, minisign, ssh-keygen, signify, openssl;
+                  a git tag, where the recipe says of which commit the release is
     layout        an in-toto layout, where the group is an owner
     root          a version of the trust root, where the group is an owner
     certificate   the OpenPGP certificate, made or with a later end
@@ -21,16 +25,19 @@ from datetime import datetime
 
 from relsign.crypto import openpgp_make, signify, sshsig
 from relsign.crypto.digest import sha256_hex
+from relsign.crypto.git_tag import signed_tag
 from relsign.crypto.minisign import signature_file
 from relsign.crypto.openpgp_armor import armor
 from relsign.formats.charter import Group
 from relsign.formats.envelope import INTOTO_PAYLOAD, pae
 from relsign.formats.manifest import encode_manifest
+from relsign.formats.recipe import Recipe
 from relsign.formats.root import Root
 from relsign.formats.signing import RequestKind, SigningRequest
 from relsign.formats.statement import Statement
-from relsign.sign.ceremony.outputs import Output
+from relsign.sign.ceremony.outputs import Output, plan
 from relsign.sign.ceremony.session import Session
+from relsign.sign.ceremony.tag import release_tag
 from relsign.sign.links import Sign
 
 NAMESPACE = "file"
@@ -43,12 +50,15 @@ REVOCATION = "revocation"
 REASON = "the release key is no longer to be used"
 
 
-def release_session(group: Group, certificate: bytes | None, statement: Statement) -> Session:
+def release_session(
+    group: Group, certificate: bytes | None, statement: Statement, recipe: Recipe
+) -> Session:
     """Return the request for everything a release needs of its group.
 
     `certificate` is the group's OpenPGP certificate, binary; without one nothing is made
-    for gpg.  The outputs' names are those of the files in `signatures/`, but for the
-    statement's 64 raw bytes.
+    for gpg, and no git tag.  `recipe` is the one the statement's layout names.  The
+    outputs' names are those of the files in `signatures/`, but for the statement's 64 raw
+    bytes.  Raises InputError for a certificate that cannot sign on the release's day.
     """
     raw = bytes.fromhex(group.key)
     predicate = statement.predicate
@@ -76,6 +86,8 @@ def release_session(group: Group, certificate: bytes | None, statement: Statemen
     ]
     if certificate is not None:
         outputs += _openpgp(group, certificate, manifest, at)
+        payload = release_tag(group, recipe, statement).payload
+        outputs += [_tag(group, certificate, payload, at)] if payload else []
     return _session(
         group,
         "release",
@@ -148,6 +160,14 @@ def _openpgp(group: Group, certificate: bytes, manifest: bytes, at: datetime) ->
     ]
 
 
+def _tag(group: Group, certificate: bytes, payload: bytes, at: datetime) -> Output:
+    def tag(sign: Sign) -> bytes:
+        packet = openpgp_make.detached(certificate, payload, at, sign)
+        return signed_tag(payload, armor(packet, "SIGNATURE"))
+
+    return Output(f"{group.name}.tag", ("tag",), tag)
+
+
 def _plain(message: bytes) -> Callable[[Sign], bytes]:
     """Return a maker of the raw signature over `message`."""
     return lambda sign: sign(message)
@@ -161,6 +181,8 @@ def _session(
     outputs: tuple[Output, ...],
     manifest: bytes | None = None,
 ) -> Session:
+    # Who could not make a form says so here, and not after nonces were published for it.
+    plan(outputs, {})
     slots = dict.fromkeys(slot for output in outputs for slot in output.slots)
     request = SigningRequest(
         kind=kind,
