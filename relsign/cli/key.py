@@ -155,6 +155,7 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
     one operator.
     """
     from relsign.cli.root_words import show_added
+    from relsign.sign.group_history import require_ceremony
     from relsign.sign.keystore import add_to_roster, is_member, read_card
 
     where = "keys/roster.toml"
@@ -164,6 +165,7 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
         roster = b""
     for card in cards:
         member = read_card(card, "no such card")
+        require_ceremony(workspace, member)
         there = is_member(roster, member, where)
         if not there:
             roster = add_to_roster(roster, member, where)

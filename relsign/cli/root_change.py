@@ -24,16 +24,20 @@ def add(cards: tuple[Path, ...], workspace: Workspace, *, replace: bool) -> None
     a reshare.
 
     Refused, with nothing written: a name that is taken, a twin of a key that is there,
-    a revoked or unacceptable key, a second organisation for one operator.
+    a revoked or unacceptable key, a second organisation for one operator, a group whose
+    ceremonies are not in the project or made another key.
 
     \b
     Example
       relsign root add otilia/member.toml
     """
+    from relsign.sign.group_history import require_ceremony
     from relsign.sign.keystore import is_member, read_card
     from relsign.sign.root_edit import ROSTER, add_members, begin, finish, replace_members
 
     members = tuple(read_card(card, "no such card") for card in cards)
+    for member in members:
+        require_ceremony(workspace, member)
     edit = begin(workspace)
     put = replace_members if replace else add_members
     staged = finish(workspace, put(edit, members), now_utc())

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
+from relsign.crypto.groups import parse_group
+from relsign.crypto.openpgp_make import fingerprint
 from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.charter import (
     MAX_TRANSCRIPT_BYTES,
@@ -13,6 +15,7 @@ from relsign.formats.charter import (
     Transcript,
     parse_transcript,
 )
+from relsign.formats.roster import FrostKey, Member
 from relsign.sign.attendance import TRANSCRIPT_ENDING, present_group
 from relsign.sign.ceremony.charter import ceremony_id
 from relsign.sign.ceremony.transcript import verify_transcript
@@ -70,6 +73,35 @@ def verify_history(workspace: Workspace, name: str) -> History:
             hint="a transcript is missing, or the document was changed",
         )
     return History(tuple(groups), tuple(lines))
+
+
+def require_ceremony(workspace: Workspace, member: Member) -> None:
+    """Refuse the card of a group that its ceremonies did not make; others pass.
+
+    Raises VerificationError for another key, threshold, people or certificate than the
+    transcripts in the project give, NotEnoughError or InputError where they are not there.
+    """
+    if not isinstance(member.key, FrostKey):
+        return
+    group = verify_history(workspace, member.name).groups[-1]
+    names = tuple(h.name for h in group.holders)
+    found = (member.key.public, member.key.threshold, member.key.participants, member.roles)
+    if found != (group.key, group.threshold, names, (group.role,)):
+        raise VerificationError(
+            "the card is not what the group's ceremonies made",
+            where=member.name,
+            expected=f"{group.key[:16]}, {group.threshold} of {', '.join(names)}, {group.role}",
+            got=f"{found[0][:16]}, {found[1]} of {', '.join(found[2])}, {', '.join(found[3])}",
+            hint="take the card that `relsign ceremony join` wrote",
+        )
+    key = parse_group(member.key, member.name)
+    if key.fingerprint != fingerprint(key.raw, group.created).lower():
+        raise VerificationError(
+            "the card's certificate is not the group's",
+            where=member.name,
+            expected=fingerprint(key.raw, group.created).lower(),
+            got=key.fingerprint or "none",
+        )
 
 
 def _transcripts(folder: Path) -> list[Transcript]:

@@ -117,3 +117,19 @@ def test_status_says_who_is_awaited(shared: Shared, capsys: pytest.CaptureFixtur
     assert "waiting for sam, sven (dealing)" in capsys.readouterr().err
     assert shared.project.run("ceremony", "status", GROUP, "--json") == 0
     assert '"awaiting":["sam","sven"]' in capsys.readouterr().out
+
+
+def test_a_card_that_the_ceremonies_did_not_make_is_refused(
+    shared: Shared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever can write the project folder cannot slip another threshold into the root."""
+    card = shared.folder / "member.toml"
+    lower = card.read_text().replace("threshold = 2", "threshold = 3")
+    assert lower != card.read_text()
+    (shared.folder / "other.toml").write_text(lower)
+    add = ("root", "add", "--replace", str(shared.folder / "other.toml"))
+    assert shared.project.run(*add) == 1
+    assert "not what the group's ceremonies made" in capsys.readouterr().err
+    for path in shared.folder.glob("*.transcript.json"):
+        path.unlink()
+    assert shared.project.run("root", "add", "--replace", str(card)) == 3
