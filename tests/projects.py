@@ -77,11 +77,15 @@ class Project:
 
     def run_signing(self, *words: str) -> int:
         """Run a command that needs a passphrase, which comes from a descriptor."""
+        return self.run_outside(*words, "--project", str(self.folder))
+
+    def run_outside(self, *words: str) -> int:
+        """Run a command that needs a passphrase and knows no project, such as `key new`."""
         read_end, write_end = os.pipe()
         os.write(write_end, PASSPHRASE + b"\n")
         os.close(write_end)
         try:
-            return self.run(*words, "--keys", str(self.keys), "--passphrase-fd", str(read_end))
+            return execute([*words, "--keys", str(self.keys), "--passphrase-fd", str(read_end)])
         finally:
             os.close(read_end)
 

@@ -55,6 +55,7 @@ from tests.hostile.downloads import BUNDLE, FAR_AHEAD, MIB, lasting, lines_of, p
 from tests.projects import POLICY, Project, run_program
 from tests.verify.broken import BROKEN, added
 from tests.verify.broken_full import BROKEN_FULL
+from tests.verify.broken_release_key import BROKEN_RELEASE_KEY
 from tests.verify.releases import (
     ARTIFACT,
     NAME,
@@ -359,7 +360,8 @@ def test_attack_23_a_forks_identity_is_shown(tmp_path: Path) -> None:
 
 
 def test_attack_25_no_attack_ends_in_exit_0() -> None:
-    releases: list[Release] = [release for release, *_ in (*BROKEN.values(), *BROKEN_FULL.values())]
+    tables = (*BROKEN.values(), *BROKEN_RELEASE_KEY.values(), *BROKEN_FULL.values())
+    releases: list[Release] = [release for release, *_ in tables]
     for table in (
         COLLUDING, ONE_KEY, ONE_PERSON, LAYOUTS, REPLAYED, MIXED, ENVELOPES, TWICE, OPENPGP, FORKS,
     ):  # fmt: skip

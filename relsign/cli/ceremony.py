@@ -26,6 +26,7 @@ from relsign.cli.options import (
 )
 from relsign.cli.talk import talk
 from relsign.formats.canonical import encode_canonical
+from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 
 
@@ -121,15 +122,30 @@ def status(
 
 @ceremony.command()
 @click.argument("group")
+@click.option("--release", "of_release", is_flag=True,
+              help="Check also who signed this release with its key.")  # fmt: skip
 @project_option
-def verify(group: str, workspace: Workspace) -> None:
+def verify(group: str, workspace: Workspace, *, of_release: bool) -> None:
     """Check every ceremony of GROUP again, from what is public.
 
     Signatures, proofs and points of each transcript in keys/groups/GROUP/, from the
     first ceremony to the present document. Where a root is there, it must name this key.
+
+    With --release also the messages in release/PROJECT-VERSION/ceremony/: whose shares
+    made exactly the signatures that lie there, and that each of these people signed the
+    statement under an own name.
     """
     from relsign.sign.group_history import verify_history
 
     for line in verify_history(workspace, group).lines:
         talk(line)
+    if of_release:
+        from relsign.sign.release_account import verify_release_account
+        from relsign.sign.root import current_root
+
+        now = now_utc()
+        for line in verify_release_account(
+            workspace, current_root(workspace, now), group, now
+        ).lines:
+            talk(line)
     click.echo("VERIFIED")

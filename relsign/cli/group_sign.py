@@ -54,11 +54,13 @@ def sign_with_groups(
 
 def _show_tag(signing: GroupSigning) -> None:
     """Say how the git tag gets into a repository, or why there is none."""
+    from shlex import quote
+
     tag = signing.tag
-    path = signing.release.signatures / f"{signing.party.name}.tag"
-    if tag.payload and path.exists():
+    if tag.payload:
+        path = signing.release.signatures / f"{signing.party.name}.tag"
         talk("The signed git tag goes into a repository that has the commit with")
         talk(f"  git update-ref refs/tags/{tag.name} \\")
-        talk(f"    $(git hash-object -t tag -w --stdin <{show_path(path)})")
+        talk(f"    $(git hash-object -t tag -w --stdin <{quote(show_path(path))})")
     elif tag.why_not:
         talk(f"no git tag was made: {tag.why_not}")

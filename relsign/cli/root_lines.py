@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relsign.cli.trust_lines import release_key_asked, shared_by
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -65,13 +67,16 @@ def _people(root: Root) -> Iterator[str]:
         "signer": f" (need {thresholds.signers})",
         "builder": f" (need {thresholds.builders}, of {thresholds.organisations} organisations)",
     }
-    for role in ("owner", "signer", "builder", "publisher", "log", "witness"):
+    for role in ("owner", "signer", "release", "builder", "publisher", "log", "witness"):
         members = [member for member in root.members if role in member.roles]
-        if members:
+        if members and role == "release":
+            yield f"release key ({release_key_asked(root)})"
+        elif members:
             yield f"{role}s{needs.get(role, '')}"
         for member in members:
             place = f"{member.operator} of {member.organisation}"
-            yield f"  {member.name:<20} {place:<30} {keyids[member.name][:16]}"
+            line = f"  {member.name:<20} {place:<30} {keyids[member.name][:16]}"
+            yield f"{line}  {shared_by(member)}".rstrip()
 
 
 def _keyids(root: Root) -> dict[str, str]:

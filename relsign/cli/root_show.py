@@ -13,6 +13,7 @@ from relsign.cli.root_lines import root_document, root_lines
 from relsign.cli.talk import say
 from relsign.errors import InputError
 from relsign.formats.canonical import encode_canonical
+from relsign.formats.roster import FrostKey
 from relsign.system.clock import now_utc
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def analyse(file: Path | None, workspace: Workspace, *, as_json: bool) -> None:
     if as_json:
         say(encode_canonical(_analysis_document(result)).decode())
         return
-    for line in _analysis_lines(result):
+    for line in _analysis_lines(result, given.signed):
         say(line)
 
 
@@ -101,14 +102,16 @@ def _listing_expires(root: Root, file: Path | None) -> datetime | None:
     return verify_listing(parties_of(check_root(root), "publisher"), files, day).expires
 
 
-def _analysis_lines(result: Analysis) -> Iterator[str]:
+def _analysis_lines(result: Analysis, root: Root) -> Iterator[str]:
+    searched = _searched(root)
     yield f"Root of {result.project}, version {result.version}"
     yield ""
     yield "role        keys  people  organisations  needed  may be lost  forged by"
     for role in result.roles:
+        forged_by = _forged_by(role, searched=role.role in searched)
         yield (
             f"{role.role:<10} {role.keys:>5} {role.people:>7} {role.organisations:>14} "
-            f"{role.need:>7} {role.may_be_lost:>12}  {_forged_by(role)}"
+            f"{role.need:>7} {role.may_be_lost:>12}  {forged_by}"
         )
     word = None
     for number, finding in enumerate(result.findings, 1):
@@ -120,10 +123,16 @@ def _analysis_lines(result: Analysis) -> Iterator[str]:
         yield f"     -> {finding.todo}"
 
 
-def _forged_by(role: Tolerance) -> str:
+def _searched(root: Root) -> set[str]:
+    """Return the roles whose organisations are tried out, and only so far: see `tolerance`."""
+    shared = {role for m in root.members if isinstance(m.key, FrostKey) for role in m.roles}
+    return {"witness", *shared}
+
+
+def _forged_by(role: Tolerance, *, searched: bool) -> str:
     from relsign.verify.tolerance import MANY_ORGANISATIONS
 
-    many = role.role == "witness" and role.organisations_to_forge == MANY_ORGANISATIONS
+    many = searched and role.organisations_to_forge == MANY_ORGANISATIONS
     number = role.organisations_to_forge
     word = "organisation" if number == 1 and not many else "organisations"
     places = f"{number}{' or more' if many else ''} {word}"

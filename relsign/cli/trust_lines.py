@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relsign.formats.roster import Role
+from relsign.formats.roster import FrostKey, Member, Role
 
 if TYPE_CHECKING:
     from relsign.formats.root import Root
@@ -17,7 +17,9 @@ ROLES: dict[Role, str] = {
     "publisher": "publishers",
     "log": "logs",
     "witness": "witnesses",
+    "release": "release",
 }
+"""Each role and the word for those who have it; at most one has the last."""
 
 
 def describe(root: Root) -> list[str]:
@@ -28,11 +30,38 @@ def describe(root: Root) -> list[str]:
         f"version    {root.version}, expires {root.expires:%Y-%m-%d}",
     ]
     for role, many in ROLES.items():
-        people = [f"{m.name} ({m.organisation})" for m in root.members if role in m.roles]
+        people = [_person(m) for m in root.members if role in m.roles]
         if people:
             need = f"{needs[role]} of " if role in needs else ""
-            lines.append(f"{many:<10} {need}{len(people)}: {', '.join(people)}")
+            count = release_key_asked(root) if role == "release" else f"{need}{len(people)}"
+            lines.append(f"{many:<10} {count}: {', '.join(people)}")
     return lines
+
+
+def release_key_asked(root: Root) -> str:
+    """Say whether a release needs the signature of the release key, where there is one."""
+    return "optional" if root.policy.release_key == "optional" else "required"
+
+
+def shared_by(member: Member) -> str:
+    """Say who shares a group's key, and how many of them sign; empty for any other key."""
+    if not isinstance(member.key, FrostKey):
+        return ""
+    return f"any {member.key.threshold} of {', '.join(member.key.participants)}"
+
+
+def _person(member: Member) -> str:
+    return f"{member.name} ({'; '.join(filter(None, (member.organisation, shared_by(member))))})"
+
+
+def _member_row(member: Member) -> dict[str, object]:
+    row: dict[str, object] = {"name": member.name, "organisation": member.organisation}
+    if isinstance(member.key, FrostKey):
+        row["shared"] = {
+            "threshold": member.key.threshold,
+            "participants": list(member.key.participants),
+        }
+    return row
 
 
 def pin_row(kept: Kept) -> dict[str, object]:
@@ -65,11 +94,7 @@ def pin_details(kept: Kept) -> dict[str, object]:
         {
             "role": role,
             "threshold": needs.get(role),
-            "members": [
-                {"name": m.name, "organisation": m.organisation}
-                for m in root.members
-                if role in m.roles
-            ],
+            "members": [_member_row(m) for m in root.members if role in m.roles],
         }
         for role in ROLES
     ]
@@ -84,8 +109,13 @@ def pin_details(kept: Kept) -> dict[str, object]:
             "at": pin.pinned_at,
         },
         "roles": roles,
+        "release_key": release_key_asked(root) if _has_release_key(root) else None,
         "seen": seen,
     }
+
+
+def _has_release_key(root: Root) -> bool:
+    return any("release" in member.roles for member in root.members)
 
 
 def _needs(root: Root) -> dict[Role, int]:

@@ -21,6 +21,7 @@ from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
 from relsign.formats.canonical import Value
 from relsign.formats.envelope import decode_base64
+from relsign.formats.names import Digest
 from relsign.formats.roster import (
     EcdsaKey,
     Ed25519Key,
@@ -242,6 +243,11 @@ def possible_keyids(key: PublicKey) -> frozenset[str]:
     if isinstance(key, GroupPublic):
         found.add(key.fingerprint)
     return frozenset(found - {""})
+
+
+def material_digests(key: PublicKey) -> tuple[Digest, ...]:
+    """Return the SHA-256 of each material of a key, sorted: the same whatever kind of key."""
+    return tuple(sorted(sha256_hex(material) for material in key.materials))
 
 
 def ed25519_spki(raw: bytes) -> bytes:

@@ -24,6 +24,7 @@ from relsign.crypto.openpgp_certificate import (
     parse_certificate,
     split_certificates,
 )
+from relsign.crypto.openpgp_cleartext import canonical_text, unframe
 from relsign.crypto.openpgp_keys import HASHES, check_arithmetic
 from relsign.crypto.openpgp_packets import (
     SUB_EXPIRES,
@@ -43,6 +44,7 @@ __all__ = [
     "parse_certificate",
     "split_certificates",
     "split_signatures",
+    "verify_cleartext",
     "verify_detached",
 ]
 
@@ -51,6 +53,7 @@ MAX_SKEW = timedelta(hours=24)
 """How far a signature may seem to lie ahead: clocks differ, and gpg compares none."""
 
 _BINARY = 0x00
+_TEXT = 0x01
 
 
 def verify_detached(
@@ -75,7 +78,34 @@ def verify_detached(
     `at`: for what others vouch for since then.
     Raises InputError for malformed bytes, VerificationError with the reason else.
     """
-    parsed = _parse_only_signature(signature)  # (1)
+    return _verify(certificate, signature, message, at, _BINARY, as_made=as_made)
+
+
+def verify_cleartext(
+    certificate: Certificate, message: bytes, text: bytes, at: datetime, where: str
+) -> SigningKey:
+    """Check that `message` is `text` signed in the clear (RFC 9580, 7); return the key.
+
+    The frame is the one that `relsign.crypto.openpgp_make` writes, with one signature of
+    type 0x01 behind it; the rest is as for `verify_detached`, and so is what is raised.
+    """
+    canonical = canonical_text(text)
+    armoured = unframe(message, canonical, where)
+    signature = dearmor(armoured, "SIGNATURE", where)
+    return _verify(certificate, signature, canonical, at, _TEXT, as_made=False)
+
+
+def _verify(
+    certificate: Certificate,
+    signature: bytes,
+    message: bytes,
+    at: datetime,
+    kind: int,
+    *,
+    as_made: bool,
+) -> SigningKey:
+    """Do what `verify_detached` says; the numbers are its steps."""
+    parsed = _parse_only_signature(signature, kind)  # (1)
     parsed.check_understood()  # (2)
     created = moment(parsed.created)
     key = _maker(certificate, parsed)  # (3)
@@ -96,16 +126,19 @@ def verify_detached(
     return key
 
 
-def _parse_only_signature(data: bytes) -> Signature:
+def _parse_only_signature(data: bytes, kind: int) -> Signature:
     packets = _signature_packets(data, "signature")
     if len(packets) != 1:
         raise VerificationError("more than one signature", expected="1", got=str(len(packets)))
     parsed = parse_signature(packets[0].body, "signature")
     if parsed is None:
         raise VerificationError("signature is not of version 4")
-    if parsed.kind != _BINARY:
+    if parsed.kind != kind:
+        what = "binary data" if kind == _BINARY else "text"
         raise VerificationError(
-            "signature is not over binary data", expected="type 0x00", got=f"0x{parsed.kind:02x}"
+            f"signature is not over {what}",
+            expected=f"type 0x{kind:02x}",
+            got=f"0x{parsed.kind:02x}",
         )
     return parsed
 

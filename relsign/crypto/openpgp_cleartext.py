@@ -52,6 +52,22 @@ def frame(canonical: bytes, armoured: bytes) -> bytes:
     return head + b"\n".join(shown) + b"\n" + armoured
 
 
+def unframe(message: bytes, canonical: bytes, where: str) -> bytes:
+    """Return the armoured signature in the message of a canonical text.
+
+    Raises InputError unless `message` is as `frame` writes it for this text.
+    """
+    head = frame(canonical, b"")
+    if not message.startswith(head):
+        raise InputError(
+            "not this text, signed in the clear",
+            where=where,
+            expected="the text as it is, behind a header that names SHA512",
+            hint="sign the text anew: the form is the one that is made here",
+        )
+    return message[len(head) :]
+
+
 def _check_size(what: str, data: bytes, most: int) -> None:
     if len(data) > most:
         raise _refused(f"{what} too long", f"{len(data)} bytes, at most {most}")

@@ -29,6 +29,10 @@ Dissent = Literal["refuse", "record"]
 ReleaseKey = Literal["required", "optional"]
 MAX_REVOKED = 1000
 MAX_VOUCHED = 1000
+MAX_MATERIALS = 512
+"""More signing keys than a certificate of a roster has room for."""
+
+Materials = Annotated[tuple[HexDigest, ...], Meta(min_length=1, max_length=MAX_MATERIALS)]
 
 
 class Thresholds(Document, frozen=True, kw_only=True):
@@ -83,9 +87,19 @@ class RevokedKey(Document, frozen=True, kw_only=True):
     name: Name
     keyid: Annotated[str, shaped("40 or 64 digits of 0-9 a-f", r"[0-9a-f]{40}|[0-9a-f]{64}")]
     """Keyid of an Ed25519 key, fingerprint of an OpenPGP one: derived from its material."""
+    material_sha256: Materials | msgspec.UnsetType = msgspec.UNSET
+    """SHA-256 of each key in it, as bare bytes: the 32 of an Ed25519 key, the DER of the
+    SubjectPublicKeyInfo of any other; sorted.  A fingerprint does not tell which key it is."""
     reason: Text
     replacement: Name | None = None
     """The member who took its place."""
+
+    def __post_init__(self) -> None:
+        """Refuse materials with more than one form."""
+        if self.material_sha256 is not msgspec.UNSET:
+            refuse_repeats("material", self.material_sha256)
+            if list(self.material_sha256) != sorted(self.material_sha256):
+                raise ValueError("materials are not sorted")
 
 
 class Vouched(Document, frozen=True, kw_only=True):

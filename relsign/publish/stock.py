@@ -3,12 +3,14 @@
     SHA256SUMS.asc         gpg; the release key's alone where it has a certificate, because
                            gpg fails on a file with signatures of keys it does not know
     SHA256SUMS.people.asc  the OpenPGP signers' own, where the file above is the release key's
+    SHA256SUMS.clear.asc   gpg, gpgv: the text and its signature in one file
+    SHA256SUMS.tag         git: a signed tag object of the release's commit
     SHA256SUMS.minisig     minisign; the release key's where there is one, else a signer's
     SHA256SUMS.sig         ssh-keygen, in the namespace "file"
     SHA256SUMS.signify     signify
     SHA256SUMS.ed25519     64 bytes, openssl
 
-The last three are the release key's only.
+The last three, the text with its signature and the tag are the release key's only.
 """
 
 from __future__ import annotations
@@ -19,24 +21,30 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto import minisign, signify, sshsig
+from relsign.crypto.digest import sha256_hex
+from relsign.crypto.git_tag import parse_signed_tag
 from relsign.crypto.keys import Ed25519Public, GroupPublic, OpenPGPPublic, Party, parties_of
 from relsign.crypto.openpgp import (
     Certificate,
     parse_certificate,
     split_signatures,
+    verify_cleartext,
     verify_detached,
 )
 from relsign.crypto.signatures import verify_ed25519
 from relsign.errors import InputError, VerificationError
+from relsign.formats.tag_message import parse_tag_message
 
 GPG = "SHA256SUMS.asc"
 PEOPLE_GPG = "SHA256SUMS.people.asc"
+CLEAR = "SHA256SUMS.clear.asc"
+TAG = "SHA256SUMS.tag"
 MINISIGN = "SHA256SUMS.minisig"
 SSH = "SHA256SUMS.sig"
 SIGNIFY = "SHA256SUMS.signify"
 RAW = "SHA256SUMS.ed25519"
-STOCK = (GPG, PEOPLE_GPG, MINISIGN, SSH, SIGNIFY, RAW)
-EXTRA = frozenset({SSH, SIGNIFY, RAW})
+STOCK = (GPG, PEOPLE_GPG, CLEAR, TAG, MINISIGN, SSH, SIGNIFY, RAW)
+EXTRA = frozenset({CLEAR, TAG, SSH, SIGNIFY, RAW})
 """Not missed where they are not there: a release key in a file makes none of them."""
 
 _Check = Callable[[Ed25519Public, bytes, bytes, str], None]
@@ -59,9 +67,9 @@ class StockFile:
         where, key = f"signatures/{self.name}", self.party.key
         if isinstance(key, OpenPGPPublic):
             return _first_good(key.certificate, data, where, manifest, now)
-        if isinstance(key, GroupPublic) and key.certificate and self.published == GPG:
+        if isinstance(key, GroupPublic) and key.certificate and self.published in _OF_GROUPS:
             certificate = parse_certificate(key.certificate, self.party.name)
-            return _first_good(certificate, data, where, manifest, now)
+            return _OF_GROUPS[self.published](certificate, data, where, manifest, now)
         if not isinstance(key, Ed25519Public):
             raise InputError("not a key that stock tools know", where=where)
         _CHECKS[self.published](key, data, manifest, where)
@@ -85,7 +93,7 @@ def stock_files(parties: tuple[Party, ...]) -> tuple[StockFile, ...]:
         name = held[0].name
         places = {"minisig": MINISIGN, "sig": SSH, "signify": SIGNIFY, "ed25519": RAW}
         if certified:
-            places["asc"] = GPG
+            places |= {"asc": GPG, "clear.asc": CLEAR, "tag": TAG}
         files += [StockFile(held[0], f"{name}.{end}", place) for end, place in places.items()]
     return tuple(files)
 
@@ -133,6 +141,28 @@ def _first_good(
     raise reason or InputError("no signature in it", where=where)
 
 
+def _clear(
+    certificate: Certificate, data: bytes, where: str, manifest: bytes, now: datetime
+) -> bytes:
+    verify_cleartext(certificate, data, manifest, now, where)
+    return data
+
+
+def _tag(
+    certificate: Certificate, data: bytes, where: str, manifest: bytes, now: datetime
+) -> bytes:
+    """Return a signed tag that names this manifest; which commit it names nobody checks here."""
+    tag, payload, armoured = parse_signed_tag(data, where)
+    (signature,) = split_signatures(armoured, where)
+    verify_detached(certificate, signature, payload, now)
+    named = parse_tag_message(tag.message, where).manifest_sha256
+    if named != sha256_hex(manifest):
+        raise VerificationError(
+            "the tag is of other files", where=where, expected=sha256_hex(manifest), got=named
+        )
+    return data
+
+
 def _minisign(key: Ed25519Public, data: bytes, manifest: bytes, where: str) -> None:
     minisign.verify_file(key.raw, data, hashlib.blake2b(manifest).digest(), where)
 
@@ -150,3 +180,5 @@ def _signify(key: Ed25519Public, data: bytes, manifest: bytes, where: str) -> No
 
 
 _CHECKS: dict[str, _Check] = {MINISIGN: _minisign, SSH: _ssh, SIGNIFY: _signify, RAW: _raw}
+_OF_GROUPS = {GPG: _first_good, CLEAR: _clear, TAG: _tag}
+"""The forms of a certificate whose key a group shares."""

@@ -41,7 +41,7 @@ from relsign.sign.ceremony.requests import (
 )
 from relsign.sign.ceremony.secrets import derive_key
 from relsign.sign.ceremony.steps import Person, Step, listen
-from relsign.sign.ceremony.transcript import make_transcript, next_step
+from relsign.sign.ceremony.transcript import make_transcript, next_step, verify_transcript
 from relsign.sign.exchanges.interface import Exchange, Identity
 from relsign.sign.groups import (
     GROUP_FILE,
@@ -260,9 +260,12 @@ def _finished(attendee: Attendee, charter: Charter) -> Group | None:
     try:
         data = read_bounded(folder / transcript_name(charter), MAX_TRANSCRIPT_BYTES)
         group = parse_group(read_bounded(folder / GROUP_FILE, MAX_TEXT_BYTES))
-    except NotEnoughError:
-        return None
-    if parse_transcript(data).charter != charter:
+        transcript = parse_transcript(data)
+        previous = read_previous_group(attendee.workspace, charter)
+        # Whoever writes to the project may have made these files; shares are destroyed for them.
+        if transcript.charter != charter or verify_transcript(transcript, previous) != group:
+            return None
+    except (InputError, NotEnoughError, VerificationError):
         return None
     holds = attendee.name in group.identities()
     return group if not holds or has_share(attendee.mine, group) else None

@@ -58,9 +58,9 @@ def group_signing(
     """
     if not isinstance(party.key, GroupPublic):
         raise InputError("not a group's key", got=party.name)
-    recipe = workspace.recipe()
-    session = release_session(group, party.key.certificate, statement, recipe)
-    tag = release_tag(group, recipe, statement)
+    recipe, certificate = workspace.recipe(), party.key.certificate
+    session = release_session(group, certificate, statement, recipe)
+    tag = release_tag(group, certificate, recipe, statement)
     return GroupSigning(workspace.release(), root, party, statement, session, tag)
 
 

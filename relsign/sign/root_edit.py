@@ -17,10 +17,11 @@ from datetime import datetime
 
 import tomlkit
 
-from relsign.crypto.keys import parse_member
+from relsign.crypto.keys import material_digests, parse_member
 from relsign.crypto.tuf import derive_root
 from relsign.errors import InputError
 from relsign.formats.canonical import decode_value, shorten
+from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation, RevokedKey, parse_policy
 from relsign.formats.roster import Member, parse_roster
 from relsign.sign.keystore import add_to_roster, is_member
@@ -32,7 +33,7 @@ from relsign.verify.root import check_root
 
 ROSTER = "keys/roster.toml"
 POLICY = "policies/release.toml"
-Fields = dict[str, str | None]
+Fields = dict[str, str | list[Digest] | None]
 _MEMBER = re.compile(r"\s*\[\[\s*member\s*\]\]\s*(?:#.*)?")
 
 
@@ -183,7 +184,8 @@ def add_vouched(edit: Edit, version: str, statement_sha256: str, root_sha256: st
 
 
 def _revoke_key(edit: Edit, member: Member, revoking: Revoking) -> Edit:
-    keyid = parse_member(member, f"{ROSTER}: {member.name}").keyid
+    key = parse_member(member, f"{ROSTER}: {member.name}").key
+    keyid, materials = key.keyid, list(material_digests(key))
     asked = {"name": member.name, "keyid": keyid, "reason": revoking.reason}
     asked |= {"replacement": revoking.replacement} if revoking.replacement else {}
     _check_words(asked, RevokedKey)
@@ -192,6 +194,7 @@ def _revoke_key(edit: Edit, member: Member, revoking: Revoking) -> Edit:
     fields: Fields = {
         "name": member.name,
         "keyid": keyid,
+        "material_sha256": materials,
         "reason": revoking.reason,
         "replacement": revoking.replacement,
     }

@@ -14,6 +14,8 @@ from __future__ import annotations
 import shlex
 import string
 
+from relsign.formats.roster import RsaScheme
+
 _LITERAL = frozenset(string.ascii_letters + string.digits + " /._-")
 _SPKI_ED25519 = "302a300506032b6570032100"
 """DER of a SubjectPublicKeyInfo before the 32 bytes of an Ed25519 key (RFC 8410)."""
@@ -34,11 +36,19 @@ _ROOT = (
     '[open("%s.%d.sig"%(n,i),"wb").write(bytes.fromhex(s["sig"])) '
     'for i,s in enumerate(r["signatures"])]'
 )
-_CERTIFICATE = (
+_MEMBER_KEY = (
     'import base64,json,sys; m=json.load(open(sys.argv[1]))["x-relsign"]["members"]; '
-    'open(sys.argv[3],"wb").write(base64.b64decode('
-    '[x["key"]["certificate"] for x in m if x["name"]==sys.argv[2]][0]))'
+    'open(sys.argv[4],"wb").write(base64.b64decode('
+    '[x["key"][sys.argv[3]] for x in m if x["name"]==sys.argv[2]][0]))'
 )
+_SCHEMES: dict[RsaScheme, tuple[str, ...]] = {
+    "rsassa-pss-sha256": (
+        *("-digest", "sha256", "-pkeyopt", "rsa_padding_mode:pss"),
+        *("-pkeyopt", "rsa_pss_saltlen:auto", "-pkeyopt", "rsa_mgf1_md:sha256"),
+    ),
+    "rsa-pkcs1v15-sha512": ("-digest", "sha512", "-pkeyopt", "rsa_padding_mode:pkcs1"),
+}
+"""What openssl is to be told of how a key signs."""
 _PRODUCTS = (
     'import json,sys; print(json.dumps(json.load(open(sys.argv[1]))["products"],'
     "sort_keys=True,indent=1))"
@@ -117,13 +127,32 @@ def write_pem(der: str, pem: str) -> str:
 
 def verify_ed25519_by_hand(key: str, signature: str, signed: str) -> str:
     """Check an Ed25519 signature with openssl: the line fails, this raises nothing."""
+    return _pkeyutl(key, (), signature, signed)
+
+
+def verify_ecdsa_by_hand(key: str, signature: str, signed: str) -> str:
+    """Check an ECDSA signature over SHA-256 with openssl: the line fails, this raises nothing."""
+    return _pkeyutl(key, ("-digest", "sha256"), signature, signed)
+
+
+def verify_rsa_by_hand(scheme: RsaScheme, key: str, signature: str, signed: str) -> str:
+    """Check an RSA signature with openssl, by its key's one scheme: the line fails."""
+    return _pkeyutl(key, _SCHEMES[scheme], signature, signed)
+
+
+def _pkeyutl(key: str, scheme: tuple[str, ...], signature: str, signed: str) -> str:
     words = ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", key]
-    return line(*words, "-rawin", "-sigfile", signature, "-in", signed)
+    return line(*words, "-rawin", *scheme, "-sigfile", signature, "-in", signed)
 
 
 def write_certificate(signed_root: str, member: str, file: str) -> str:
     """Write a member's OpenPGP certificate out of a root."""
-    return line("python3", "-I", "-c", _CERTIFICATE, signed_root, member, file)
+    return line("python3", "-I", "-c", _MEMBER_KEY, signed_root, member, "certificate", file)
+
+
+def write_spki(signed_root: str, member: str, file: str) -> str:
+    """Write a member's ECDSA or RSA key out of a root, in the form openssl reads."""
+    return line("python3", "-I", "-c", _MEMBER_KEY, signed_root, member, "public", file)
 
 
 def verify_openpgp_by_hand(certificate: str, signature: str, signed: str) -> str:

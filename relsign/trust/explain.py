@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from relsign.crypto.keys import Ed25519Public, Party
+from relsign.crypto.keys import EcdsaPublic, Ed25519Public, OpenPGPPublic, Party
 from relsign.crypto.signatures import verify_by, verify_ed25519
 from relsign.errors import InputError, RelsignError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
@@ -24,6 +24,7 @@ from relsign.formats.envelope import Envelope, Signature, parse_envelope
 from relsign.formats.layout import Layout, parse_layout
 from relsign.formats.link import link_file_name
 from relsign.formats.root import parse_root
+from relsign.formats.roster import Role
 from relsign.trust import by_hand as hand
 from relsign.verify.day import find_day
 from relsign.verify.decision import Decision
@@ -236,19 +237,25 @@ def _holds(party: Party, signature: bytes, message: bytes) -> bool:
 
 def _check(case: _Case, root: TrustedRoot, party: Party, signature: str, signed: str) -> list[str]:
     """Return the lines that take a key from a root and check one signature with it."""
-    key = case.at(f"{party.name}.{party.keyid[:8]}")
-    if isinstance(party.key, Ed25519Public):
-        member = next(m for m in root.root.members if m.name == party.name)
+    key, held = case.at(f"{party.name}.{party.keyid[:8]}"), case.signed(root)
+    if isinstance(party.key, OpenPGPPublic):
         return [
-            # Whole, so that operator and roles are seen to belong to this key.
-            hand.holds(case.signed(root), encode_canonical(member).decode()),
-            hand.write_key(party.key.raw.hex(), f"{key}.der"),
-            hand.verify_ed25519_by_hand(f"{key}.der", signature, signed),
+            hand.write_certificate(held, party.name, f"{key}.pgp"),
+            hand.verify_openpgp_by_hand(f"{key}.pgp", signature, signed),
         ]
-    return [
-        hand.write_certificate(case.signed(root), party.name, f"{key}.pgp"),
-        hand.verify_openpgp_by_hand(f"{key}.pgp", signature, signed),
-    ]
+    der = f"{key}.der"
+    if isinstance(party.key, Ed25519Public):
+        taken = hand.write_key(party.key.raw.hex(), der)
+        checked = hand.verify_ed25519_by_hand(der, signature, signed)
+    elif isinstance(party.key, EcdsaPublic):
+        taken = hand.write_spki(held, party.name, der)
+        checked = hand.verify_ecdsa_by_hand(der, signature, signed)
+    else:
+        taken = hand.write_spki(held, party.name, der)
+        checked = hand.verify_rsa_by_hand(party.key.scheme, der, signature, signed)
+    member = next(m for m in root.root.members if m.name == party.name)
+    # Whole, so that operator and roles are seen to belong to this key.
+    return [hand.holds(held, encode_canonical(member).decode()), taken, checked]
 
 
 def _explain_bytes(case: _Case, name: str) -> Step:
@@ -267,13 +274,16 @@ def _explain_bytes(case: _Case, name: str) -> Step:
 
 
 def _explain_signers(case: _Case) -> Step:
-    need = case.judge.root.thresholds.signers
-    commands = _signatures(case, STATEMENT_FILE, "signer", trusted=case.passed(3))
-    promise = f"{need} different people of the root signed that statement"
-    return Step(3, STEPS[2], promise, tuple(commands))
+    judge = case.judge
+    asked = [] if judge.root.policy.release_key == "optional" else judge.having("release")
+    roles: tuple[Role, ...] = ("signer", "release") if asked else ("signer",)
+    commands = _signatures(case, STATEMENT_FILE, *roles, trusted=case.passed(3))
+    promise = f"{judge.root.thresholds.signers} different people of the root signed that statement"
+    besides = "".join(f", and the release key {party.name} did too" for party in asked)
+    return Step(3, STEPS[2], promise + besides, tuple(commands))
 
 
-def _signatures(case: _Case, name: str, role: str, *, trusted: bool) -> list[str]:
+def _signatures(case: _Case, name: str, *roles: Role, trusted: bool) -> list[str]:
     """Return the checks of an envelope's signatures, each with the key that made it.
 
     Where the row did not pass, those that only claim to be of somebody are tried too, so
@@ -283,7 +293,7 @@ def _signatures(case: _Case, name: str, role: str, *, trusted: bool) -> list[str
     if envelope is None:
         return []
     commands: list[str] = []
-    parties = [p for p in case.judge.parties if role in p.roles]
+    parties = [p for p in case.judge.parties if set(roles) & set(p.roles)]
     for number, signature in enumerate(envelope.signatures):
         maker = _maker(parties, signature, envelope, case.evidence.statement.predicate.released_at)
         if maker is None and not trusted:

@@ -14,14 +14,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+import msgspec
+
 from relsign.crypto.digest import sha256_hex
-from relsign.crypto.keys import Ed25519Public, Party, parties_of, possible_keyids
+from relsign.crypto.keys import (
+    Ed25519Public,
+    Party,
+    material_digests,
+    parties_of,
+    possible_keyids,
+)
 from relsign.crypto.signatures import verify_ed25519
 from relsign.crypto.threshold import distinct_operators
 from relsign.crypto.tuf import require_derived
 from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.formats.canonical import Value
 from relsign.formats.names import Digest
+from relsign.formats.policy import RevokedKey
 from relsign.formats.root import Root, RootFile, parse_root
 from relsign.formats.roster import Role
 from relsign.verify.inclusion import check_log
@@ -196,13 +205,20 @@ def _check_owners(owners: tuple[Party, ...]) -> None:
 
 def _refuse_revoked(root: Root, parties: tuple[Party, ...]) -> None:
     """Refuse a revoked key as whatever kind of key it is enrolled again."""
-    revoked = {key.keyid: key for key in root.policy.revoked_keys}
+    revoked: dict[str, RevokedKey] = {}
+    materials: dict[str, RevokedKey] = {}
+    for key in root.policy.revoked_keys:
+        revoked[key.keyid] = key
+        if key.material_sha256 is not msgspec.UNSET:
+            materials |= dict.fromkeys(key.material_sha256, key)
     if not revoked:
         return
     for party in parties:
-        for keyid in sorted(possible_keyids(party.key) & revoked.keys()):
+        found = [revoked[keyid] for keyid in sorted(possible_keyids(party.key) & revoked.keys())]
+        found += [materials[it] for it in material_digests(party.key) if it in materials]
+        for key in found:
             raise InputError(
-                f"the key of {party.name} is revoked: {revoked[keyid].reason}",
+                f"the key of {party.name} is revoked: {key.reason}",
                 where="root.json: members",
                 got=party.name,
                 hint="remove the member, or enrol a new key",

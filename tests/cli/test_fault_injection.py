@@ -26,14 +26,15 @@ from relsign.verify.root import open_root
 from relsign.verify.verdict import STEPS, Outcome
 from tests.verify.broken import BROKEN
 from tests.verify.broken_full import BROKEN_FULL
+from tests.verify.broken_release_key import BROKEN_RELEASE_KEY
 from tests.verify.full_release import FullRelease
-from tests.verify.releases import ARTIFACT, NOW, Release, bundle_bytes
+from tests.verify.releases import ARTIFACT, NOW, Release, bundle_bytes, group_root
 
 Capture = pytest.CaptureFixture[str]
 BUNDLE = "demo-1.0.relsign"
 
 
-CASES = BROKEN | dict(BROKEN_FULL)
+CASES = BROKEN | BROKEN_RELEASE_KEY | dict(BROKEN_FULL)
 BYTES: dict[str, bytes] = {
     sha256_hex(data): data for data in (ARTIFACT, b"flipped", b"other bytes", b"evil bytes")
 }
@@ -113,10 +114,21 @@ def trusted(folder: Path, question: Question) -> list[str]:
     return ["--trust", str(folder / "trust"), "--pin", "mine"]
 
 
-@pytest.mark.parametrize("release", [Release(), FullRelease()], ids=["plain", "full"])
+GOOD = {
+    "plain": Release(),
+    "full": FullRelease(),
+    "release key": Release(root=group_root(), signers=("sam", "sara", "team")),
+}
+
+
+@pytest.mark.parametrize("release", GOOD.values(), ids=GOOD)
 def test_what_is_not_broken_exits_0(release: Release, tmp_path: Path, capsys: Capture) -> None:
     assert execute(lay_down(tmp_path / "download", release)) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "VERIFIED"
+
+
+def test_no_case_hides_another_of_its_name() -> None:
+    assert len(CASES) == len(BROKEN) + len(BROKEN_RELEASE_KEY) + len(BROKEN_FULL)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -32,6 +32,8 @@ BOB = {
     "roles": ["owner"],
     "key": {"kind": "ed25519", "public": PUBLIC[1]},
 }
+MATERIALS: Path = ("revoked_keys", 0, "material_sha256")
+
 ROWS: list[Row] = [
     (("format",), "relsign/root/1", "format", "expected relsign/root/2"),
     (("signatures",), [], "", "unknown field (got signatures)"),
@@ -59,6 +61,13 @@ ROWS: list[Row] = [
     (("revoked", 0, "reason"), "a\nb", "revoked[0].reason", "one line"),
     (("revoked", 0, "statement_sha256"), None, "revoked[0]", "names neither"),
     (("revoked_keys", 0, "keyid"), "ab", "revoked_keys[0].keyid", "40 or 64 digits"),
+    (MATERIALS, "ab", "revoked_keys[0].material_sha256", "expected a list"),
+    (MATERIALS, None, "revoked_keys[0].material_sha256", "got null"),
+    (MATERIALS, [], "revoked_keys[0].material_sha256", "length >= 1"),
+    (MATERIALS, ["ab"], "revoked_keys[0].material_sha256[0]", "64 digits"),
+    (MATERIALS, [AA, AA], "revoked_keys[0]", "material named twice"),
+    (MATERIALS, [BB, AA], "revoked_keys[0]", "materials are not sorted"),
+    (MATERIALS, [AA] * 513, "revoked_keys[0].material_sha256", "length <= 512"),
     (("vouched", 0, "root_sha256"), "ab", "vouched[0].root_sha256", "64 digits"),
     (("freshness", "days"), 0, "freshness.days", ">= 1, got 0"),
     (("diversity", "engines"), 0, "diversity.engines", ">= 1, got 0"),
@@ -124,4 +133,18 @@ def test_a_word_on_the_release_key_is_kept_and_left_out_where_nobody_said_it(wor
         silent, signed=msgspec.structs.replace(silent.signed, policy=policy)
     )
     assert f'"release_key":"{word}"'.encode() in said.to_bytes()
+    assert parse_root(said.to_bytes()) == said
+
+
+def test_the_materials_of_a_revoked_key_are_kept_and_left_out_where_there_are_none() -> None:
+    """Roots made before they were written down have the same bytes as ever."""
+    silent = make_root()
+    assert b"material" not in silent.to_bytes()
+    (key,) = silent.signed.policy.revoked_keys
+    named = msgspec.structs.replace(key, material_sha256=(AA, BB))
+    policy = msgspec.structs.replace(silent.signed.policy, revoked_keys=(named,))
+    said = msgspec.structs.replace(
+        silent, signed=msgspec.structs.replace(silent.signed, policy=policy)
+    )
+    assert f'"material_sha256":["{AA}","{BB}"]'.encode() in said.to_bytes()
     assert parse_root(said.to_bytes()) == said

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
 from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation, RevokedKey, Vouched, parse_policy
@@ -25,7 +26,7 @@ from relsign.sign.root_edit import (
     revoke_version,
 )
 from tests.projects import POLICY, Project
-from tests.verify.releases import PEOPLE, member, public_of
+from tests.verify.releases import PEOPLE, member, public_of, secret
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 STATEMENT, ROOT = Digest("ab" * 32), Digest("cd" * 32)
@@ -180,7 +181,11 @@ def test_a_revoked_key_is_named_by_its_material_once() -> None:
     before = edit(block("olga", "otto"))
     after = remove_member(before, "olga", Revoking("laptop stolen", "olga-2"))
     key = RevokedKey(
-        name="olga", keyid=public_of(OLGA), reason="laptop stolen", replacement="olga-2"
+        name="olga",
+        keyid=public_of(OLGA),
+        material_sha256=(sha256_hex(secret("olga").verify_key.encode()),),
+        reason="laptop stolen",
+        replacement="olga-2",
     )
     assert parse_policy(after.policy).revoked_key == (key,)
     # A machine that stopped after the policy was written is told the same once more.

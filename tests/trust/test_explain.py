@@ -7,32 +7,28 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from relsign.cli.explain import show_explanation
 from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
-from relsign.formats.envelope import Signature, parse_envelope
 from relsign.formats.policy import Revocation, Vouched
-from relsign.formats.root import Root
-from relsign.formats.roster import Member, OpenPGPKey
 from relsign.system.clock import now_utc
 from relsign.trust.explain import Places, Step, explain
 from relsign.trust.outside import verify_files
-from relsign.verify.decision import Decision, decide
+from relsign.verify.decision import Decision
 from relsign.verify.verdict import STEPS, Word
-from tests.build.gnupg_home import GnuPG
 from tests.projects import PROGRAM, Project
-from tests.verify.releases import ARTIFACT, NAME, NOW, Release, make_root, signed_root
-
-BUNDLE = "demo-1.0.relsign"
+from tests.trust.replays import BUNDLE, lasting, lay, release, run
+from tests.verify.releases import (
+    NAME,
+    NOW,
+    signed_root,
+)
 
 
 @pytest.fixture
@@ -51,21 +47,6 @@ def replay(where: Path, /, **changes: str) -> tuple[Decision, tuple[Step, ...]]:
     bundle = where / BUNDLE
     decision = verify_files(pinned, [where / NAME], bundle if bundle.exists() else None, NOW)
     return decision, explain(decision, pinned, NAME, Places(**{**places, **changes}), NOW)
-
-
-def run(folder: Path, steps: tuple[Step, ...]) -> dict[int, list[str]]:
-    """Run every line of every step in a shell; return those that failed, by step."""
-    failed: dict[int, list[str]] = {}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for step in steps:
-        for command in step.commands:
-            done = subprocess.run(
-                ["sh", "-c", command], cwd=folder, capture_output=True, text=True,
-                check=False, timeout=60, env={**os.environ, "PATH": path},
-            )  # fmt: skip
-            if done.returncode != 0:
-                failed.setdefault(step.number, []).append(f"{command}\n{done.stderr}")
-    return failed
 
 
 def test_every_line_holds_on_a_good_download(download: Path) -> None:
@@ -222,33 +203,6 @@ def test_without_a_bundle_there_is_nothing_to_replay(download: Path) -> None:
 
 # --- roots that change, OpenPGP, logs: releases in memory ---------------------------------------
 
-FAR = datetime(2999, 1, 1, tzinfo=UTC)
-
-
-def lasting(version: int = 1, **changes: object) -> Root:
-    """Return a root that no clock of these tests outlives."""
-    return make_root(version=version, expires=FAR, **changes)
-
-
-def release(root: Root, **changes: object) -> Release:
-    """Return a release whose layout lasts as long."""
-    made = Release(root=root, change_layout=lambda it: msgspec.structs.replace(it, expires=FAR))
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def lay(folder: Path, it: Release, **files: bytes) -> tuple[Decision, tuple[Step, ...]]:
-    """Write a release as a download with more `files` in its bundle; decide and explain."""
-    more = {name.replace("_", ".").strip("."): data for name, data in files.items()}
-    whole = replace(it, change_files=lambda known: it.change_files(known) | more)
-    question = whole.question()
-    (folder / NAME).write_bytes(ARTIFACT)
-    assert isinstance(question.bundle, bytes)
-    (folder / BUNDLE).write_bytes(question.bundle)
-    (folder / "root.json").write_bytes(question.root)
-    places = Places(NAME, BUNDLE, "root.json", "by-hand")
-    decision = decide(question)
-    return decision, explain(decision, question.root, NAME, places, NOW)
-
 
 def test_every_later_root_is_walked_to(tmp_path: Path) -> None:
     later = signed_root(lasting(2), ("olga", "oona"))
@@ -292,42 +246,6 @@ def test_a_root_of_its_day_that_is_missing_leaves_the_newest(tmp_path: Path) -> 
     decision, steps = lay(tmp_path, replace(it, root=lasting(2, vouched=vouched)))
     assert decision.verdict.word is Word.NOT_ENOUGH
     assert run(tmp_path, steps) == {}
-
-
-@pytest.fixture
-def gnupg(tmp_path: Path) -> Iterator[GnuPG]:
-    home = tmp_path / "gnupg"
-    home.mkdir(mode=0o700)
-    made = GnuPG(home)
-    yield made
-    made.stop()
-
-
-@pytest.mark.parametrize("good", [True, False])
-def test_openpgp_signers_are_checked_with_gpgv(tmp_path: Path, gnupg: GnuPG, *, good: bool) -> None:
-    key = gnupg.make_key("pia@example.org", at="20260101T000000")
-    certificate = base64.b64encode(gnupg.run("--export", key)).decode()
-    pia = Member(
-        name="pia", operator="pia", organisation="acme", roles=("signer",),
-        key=OpenPGPKey(certificate=certificate),
-    )  # fmt: skip
-    members = tuple(sorted((*make_root().members, pia), key=lambda m: m.name))
-
-    def sign(files: dict[str, bytes]) -> dict[str, bytes]:
-        envelope = parse_envelope(files["release.statement"], "statement")
-        signed = tmp_path / "pae"
-        signed.write_bytes(envelope.signed_bytes() + (b"" if good else b"."))
-        made = gnupg.sign(signed, key, "--no-armor", at="20261101T000000")
-        binary = gnupg.run("--dearmor", "--output", "-", made)
-        whole = envelope.with_signatures((Signature(keyid=key.lower(), sig=binary),))
-        return {**files, "release.statement": whole.to_bytes()}
-
-    it = release(lasting(members=members), signers=("sam",), change_files=sign)
-    decision, steps = lay(tmp_path, it)
-    assert (decision.verdict.word is Word.VERIFIED) is good
-    failed = run(tmp_path, steps)
-    assert list(failed) == ([] if good else [3])
-    assert sum(command.startswith("gpgv ") for command in steps[3].commands) == 1
 
 
 def test_a_proof_of_the_log_is_shown(tmp_path: Path) -> None:

@@ -26,12 +26,27 @@ SCRIPT = """
 import json, sys
 from msgspec.structs import replace
 from tests.crypto.openpgp_cases import AT, PRIMARY
-from tests.verify.broken import BROKEN
+from tests.crypto.roster_keys import (
+    certified, ecdsa_member, openpgp_key, rsa_member, sign_ecdsa, sign_pss
+)
+from tests.crypto.openpgp_maker import simple
+from tests.verify.broken import BROKEN, statement_payload
+from tests.verify.broken_release_key import BROKEN_RELEASE_KEY, signed_by
 from tests.hostile.pgp_release import pgp_release
-from tests.verify.releases import Release
+from tests.verify.releases import Release, group_root, with_members
+from relsign.formats.envelope import INTOTO_PAYLOAD, Signature, pae
 from relsign.verify.decision import decide
 
-releases = [Release(), pgp_release(), *(row[0] for row in BROKEN.values())]
+all_three = ("sam", "sara", "team")
+message = pae(INTOTO_PAYLOAD, statement_payload())
+made = [Signature(keyid="", sig=sign(message)) for sign in (sign_ecdsa, sign_pss)]
+kinds = with_members(ecdsa_member(), rsa_member(), certified(simple(openpgp_key("team"))))
+releases = [
+    Release(), pgp_release(),
+    Release(root=group_root(), signers=all_three),
+    Release(root=kinds, change_files=signed_by(("team",), *made)),
+    *(row[0] for row in (*BROKEN.values(), *BROKEN_RELEASE_KEY.values())),
+]
 questions = [release.question() for release in releases]
 questions += [replace(questions[0], bundle=data) for data in (None, b"", b"{}", b"\\xff" * 99)]
 words = [decide(question).verdict.word.value for question in questions]  # loads what is lazy
@@ -69,7 +84,7 @@ def audited(*words: str) -> tuple[list[str], set[str]]:
 
 def test_no_decision_opens_connects_starts_or_loads_anything() -> None:
     verdicts, events = audited()
-    assert verdicts[:2] == ["VERIFIED", "VERIFIED"]
+    assert verdicts[:4] == ["VERIFIED"] * 4
     assert set(verdicts) == {"VERIFIED", "REFUSED", "NOT ENOUGH"}
     assert events <= ALLOWED
 

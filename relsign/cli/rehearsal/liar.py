@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from relsign.cli.rehearsal.stage import Stage, WentOtherwiseError
+from pathlib import Path
+
+from relsign.cli.rehearsal.stage import WentOtherwiseError
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.names import Digest
 from relsign.formats.signing import (
@@ -24,19 +26,19 @@ from relsign.sign.keystore import KeyStore
 from relsign.sign.root import current_root
 from relsign.system.clock import now_utc
 from relsign.system.files import read_bounded
-from relsign.system.workspace import MAX_TEXT_BYTES
+from relsign.system.workspace import MAX_TEXT_BYTES, Workspace
 
 FIVE = Digest("05" + "00" * 31)
 """A number like any other, and nobody's share."""
 
 
-def send_false_share(stage: Stage, name: str) -> None:
+def send_false_share(workspace: Workspace, keys: Path, name: str, passphrase: bytes) -> None:
     """Answer in `name`, who committed before, with shares that do not hold.
 
     Raises WentOtherwiseError where nobody chose `name` to sign.
     """
-    session = _session(stage)
-    exchange = DirectoryExchange(stage.workspace.release().ceremony)
+    session = _session(workspace)
+    exchange = DirectoryExchange(workspace.release().ceremony)
     heard = hear(
         exchange.messages(session.session_id).messages,
         SIGNING_PAYLOAD,
@@ -56,20 +58,16 @@ def send_false_share(stage: Stage, name: str) -> None:
         shares=dict.fromkeys(rounds(session.outputs)[FIRST_ROUND], FIVE),
         sealed={},
     )
-    envelope = seal_message(message.to_bytes(), SIGNING_PAYLOAD, _identity(stage, name))
+    signer = KeyStore(keys).open(name, passphrase)
+    identity = Identity(identity_party(workspace, name).keyid, signer.public.data, signer.sign)
+    envelope = seal_message(message.to_bytes(), SIGNING_PAYLOAD, identity)
     exchange.put(session.session_id, envelope)
 
 
-def _session(stage: Stage) -> Session:
-    workspace = stage.workspace
+def _session(workspace: Workspace) -> Session:
     release, root = workspace.release(), current_root(workspace, now_utc())
     (party,) = root.having("release")
     envelope = parse_envelope(read_bounded(release.statement_file, MAX_TEXT_BYTES), "statement")
     statement = parse_statement(envelope.payload)
     group = read_group(workspace, root, party)
-    return group_signing(release, root, party, group, statement).session
-
-
-def _identity(stage: Stage, name: str) -> Identity:
-    signer = KeyStore(stage.home(name)).open(name, stage.passphrase)
-    return Identity(identity_party(stage.workspace, name).keyid, signer.public.data, signer.sign)
+    return group_signing(workspace, root, party, group, statement).session

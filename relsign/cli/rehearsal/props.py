@@ -103,7 +103,7 @@ def write_project(stage: Stage) -> None:
     write_whole(stage.workspace.policy_file, policy.encode())
     package = LockedPackage(
         name="nothing", version="1", architecture="all", sha256=Digest("5" * 64), size=1,
-        path="pool/nothing.deb",
+        path="pool/none/nothing.deb",
     )  # fmt: skip
     lock = BuilderLock(
         builder=ENVIRONMENT, definition_sha256=Digest("6" * 64), suite="none",

@@ -117,7 +117,7 @@ def _with_group(shape: Shape, members: tuple[Member, ...]) -> Shape:
 
 
 def _require_enough(shape: Shape) -> None:
-    needed = (
+    needed: tuple[tuple[Role, int], ...] = (
         ("owner", shape.thresholds.owners),
         ("signer", shape.thresholds.signers),
         ("builder", max(2, shape.thresholds.builders)),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relsign.cli.main import execute
+from relsign.cli.options import show_path
 from relsign.cli.rehearsal.shape import Shape
 from relsign.errors import RelsignError
 from relsign.system.files import make_folder
@@ -141,15 +142,21 @@ class Stage:
         start, printed = time.monotonic(), io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             exit_code = execute([*words, *hidden])
-        text = printed.getvalue().replace(f"{self.folder}{os.sep}", "")
+        text = self._without_folder(printed.getvalue())
         lines = tuple(line for line in text.splitlines() if line.strip())
-        shown = shlex.join(word.replace(f"{self.folder}{os.sep}", "") for word in words)
+        shown = shlex.join(self._without_folder(word) for word in words)
         command = f"relsign {shown}"
         self.done.append(Done(who, command, exit_code, code, lines[-SHOWN_LINES:], _since(start)))
         if exit_code != code:
             raise WentOtherwiseError(f"{command}: exit code {exit_code}, not {code}")
         if says not in text:
             raise WentOtherwiseError(f"{command}: did not say `{says}`")
+        return text
+
+    def _without_folder(self, text: str) -> str:
+        """Return text with names in this folder as a person in it would see them."""
+        for folder in (os.fspath(self.folder), show_path(self.folder)):
+            text = text.replace(f"{folder}{os.sep}", "")
         return text
 
 

@@ -6,8 +6,8 @@ bytes that are signed follow from the request's kind; nobody can put bytes of a 
 there, which matters because one group key serves many formats: 64 chosen bytes would be
 an OpenPGP signature over anything.
 
-A request that cannot be carried out is refused when it is made, before anybody commits
-to anything: an OpenPGP certificate that has expired, a text that a format does not take.
+A release's request that cannot be carried out is refused when it is made, before anybody
+commits to anything: an OpenPGP certificate that has expired, a text that a form refuses.
 
     release       the statement; SHA256SUMS for gpg, minisign, ssh-keygen, signify, openssl;
                   a git tag, where the recipe says of which commit the release is
@@ -86,8 +86,10 @@ def release_session(
     ]
     if certificate is not None:
         outputs += _openpgp(group, certificate, manifest, at)
-        payload = release_tag(group, recipe, statement).payload
+        payload = release_tag(group, certificate, recipe, statement).payload
         outputs += [_tag(group, certificate, payload, at)] if payload else []
+    # A form that cannot be made is found out here, not after nonces were published for it.
+    plan(tuple(outputs), {})
     return _session(
         group,
         "release",
@@ -181,8 +183,6 @@ def _session(
     outputs: tuple[Output, ...],
     manifest: bytes | None = None,
 ) -> Session:
-    # Who could not make a form says so here, and not after nonces were published for it.
-    plan(outputs, {})
     slots = dict.fromkeys(slot for output in outputs for slot in output.slots)
     request = SigningRequest(
         kind=kind,
