@@ -54,12 +54,13 @@ def show_attendance(workspace: Workspace, charter: Charter, attendance: Attendan
     if not attendance.is_over:
         talk("Next: run this again when the others have been there")
         return
-    from relsign.sign.group_people import write_card
+    from relsign.sign.group_people import is_enrolled, write_card
 
     card = write_card(workspace, group)
     talk("nothing is left to do for you in this ceremony")
-    if card is not None:
-        talk(f"Next: an owner runs `relsign root add {show_path(card)}`")
+    if card is not None and not is_enrolled(workspace, card):
+        replace = "" if charter.kind == "keygen" else "--replace "
+        talk(f"Next: an owner runs `relsign root add {replace}{show_path(card)}`")
 
 
 def show_standing(charter: Charter, step: Step) -> None:

@@ -35,7 +35,8 @@ def sign_with_groups(
     for party in groups_of(root, person.mine.person, "release"):
         group = read_group(workspace, root, party)
         if not has_share(person.mine, group):
-            talk(f"no share of {group.name} is on this machine: the others must sign with it")
+            talk(f"no share of {group.name} is on this machine: the others must sign with it,")
+            talk(f"or finish its ceremony: `relsign ceremony join {group.name} --as NAME`")
             continue
         place = release_exchange(release, exchange, person.identity)
         member = as_member(person.mine, person.identity, group, person.passphrase, place)

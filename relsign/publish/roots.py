@@ -9,6 +9,7 @@ from relsign.formats.log import LogPolicy
 from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation, RevokedKey, Vouched
 from relsign.formats.root import Root
+from relsign.formats.roster import FrostKey, Member
 
 _NOBODY = "none"
 _THRESHOLDS = ("owners", "signers", "builders", "organisations")
@@ -138,7 +139,22 @@ def _member_lines(old: Root, new: Root) -> list[str]:
         f"removed {m.name} ({', '.join(m.roles)})" for m in old.members if m.name not in after
     ]
     return lines + [
-        f"changed {name}: {'another key' if after[name].key != member.key else 'roles or operator'}"
+        f"changed {name}: {_what_changed(member, after[name])}"
         for name, member in before.items()
         if name in after and after[name] != member
     ]
+
+
+def _what_changed(old: Member, new: Member) -> str:
+    """Return what is new about a member; a group keeps its key when its people change."""
+    if old.key == new.key:
+        return "roles or operator"
+    if not (isinstance(old.key, FrostKey) and isinstance(new.key, FrostKey)):
+        return "another key"
+    if old.key.public != new.key.public:
+        return "another key"
+    shares = (old.key.threshold, old.key.participants)
+    if shares == (new.key.threshold, new.key.participants):
+        return "another certificate of the same key"
+    people = ", ".join(new.key.participants)
+    return f"the same key, now of {new.key.threshold} of {people}"

@@ -12,6 +12,7 @@ It may be run again at any time, after any crash.  A seed says the same bytes ea
 
 from __future__ import annotations
 
+import base64
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from relsign.formats.charter import (
     MAX_TRANSCRIPT_BYTES,
     Charter,
     Group,
+    Transcript,
     parse_charter,
     parse_group,
     parse_transcript,
@@ -170,10 +172,9 @@ def attend(attendee: Attendee, charter: Charter, *, again: bool = False) -> Atte
         return _after(attendee, charter, finished, again=again)
     agreed = agree(charter, read_previous_group(attendee.workspace, charter))
     person = Person(attendee.name, _seed(attendee, charter), _old_share(attendee, agreed))
-    exchange = attendee.remembering()
     sent: list[str] = []
     while True:
-        heard = listen(agreed, exchange.messages(agreed.ceremony).messages)
+        heard = listen(agreed, _received(attendee, agreed))
         step = next_step(agreed, heard, person)
         if not step.to_send or len(sent) >= MAX_STEPS:
             break
@@ -256,19 +257,37 @@ def _finished(attendee: Attendee, charter: Charter) -> Group | None:
 
     The project's files may have come from others, who finished first.
     """
+    proven = _proven(attendee, charter)
+    if proven is None:
+        return None
+    group = proven[1]
+    holds = attendee.name in group.identities()
+    return group if not holds or has_share(attendee.mine, group) else None
+
+
+def _proven(attendee: Attendee, charter: Charter) -> tuple[Transcript, Group] | None:
+    """Return the project's transcript and group of a ceremony, once they hold.
+
+    Whoever writes to the project may have made the files, and shares are destroyed for them.
+    """
     folder = attendee.workspace.group_folder(charter.group)
     try:
         data = read_bounded(folder / transcript_name(charter), MAX_TRANSCRIPT_BYTES)
         group = parse_group(read_bounded(folder / GROUP_FILE, MAX_TEXT_BYTES))
         transcript = parse_transcript(data)
         previous = read_previous_group(attendee.workspace, charter)
-        # Whoever writes to the project may have made these files; shares are destroyed for them.
-        if transcript.charter != charter or verify_transcript(transcript, previous) != group:
-            return None
+        made = verify_transcript(transcript, previous)
     except (InputError, NotEnoughError, VerificationError):
         return None
-    holds = attendee.name in group.identities()
-    return group if not holds or has_share(attendee.mine, group) else None
+    return (transcript, group) if (transcript.charter, made) == (charter, group) else None
+
+
+def _received(attendee: Attendee, agreed: Agreed) -> tuple[bytes, ...]:
+    """Return a ceremony's messages: those all accepted, whatever somebody said afterwards."""
+    proven = _proven(attendee, agreed.charter)
+    if proven is not None:
+        return tuple(base64.b64decode(text) for text in proven[0].messages)
+    return attendee.remembering().messages(agreed.ceremony).messages
 
 
 def _after(attendee: Attendee, charter: Charter, group: Group, *, again: bool) -> Attendance:
@@ -292,17 +311,20 @@ def _sign_certificate(
         attendee.mine, attendee.identity, group, attendee.passphrase, attendee.exchange
     )
     certificate = take_part(member, certificate_session(group, charter.expires), again=again)
+    if made := certificate.outputs.get(CERTIFICATE):
+        write_whole(attendee.workspace.group_folder(group.name) / CERTIFICATE_FILE, made)
+    if _has_revocation(attendee, group):
+        # The seed may be gone by now, and with it the keys that open what was sealed.
+        if made is not None:
+            _forget(attendee, charter)
+        return Attendance((), Step("done"), group, (certificate,), made)
     privacy = _privacy(attendee, charter)
     revocation = take_part(member, revocation_session(group), again=again, privacy=privacy)
-    made = certificate.outputs.get(CERTIFICATE)
-    if made is not None:
-        write_whole(attendee.workspace.group_folder(group.name) / CERTIFICATE_FILE, made)
-    if REVOCATION in revocation.outputs and not _has_revocation(attendee, group):
-        vault = attendee.mine.vault
+    if REVOCATION in revocation.outputs:
         name, secret = revocation_name(group.key), revocation.outputs[REVOCATION]
-        vault.store(name, secret, attendee.passphrase)
-    if made is not None and _has_revocation(attendee, group):
-        _forget(attendee, charter)
+        attendee.mine.vault.store(name, secret, attendee.passphrase)
+        if made is not None:
+            _forget(attendee, charter)
     return Attendance((), Step("done"), group, (certificate, revocation), made)
 
 
@@ -323,7 +345,7 @@ def _privacy(attendee: Attendee, charter: Charter) -> Privacy:
     """Return the ceremony's keys for sealed messages, which serve the revocation too."""
     agreed = agree(charter, None)
     person = Person(attendee.name, _seed(attendee, charter))
-    heard = listen(agreed, attendee.remembering().messages(agreed.ceremony).messages)
+    heard = listen(agreed, _received(attendee, agreed))
     dealings = {m.sender: m for m in heard.messages if isinstance(m, Dealing)}
     own = receiver_key(derive_key(person.seed, agreed.ceremony, "revocation", attendee.name))
     receivers = {

@@ -16,7 +16,7 @@ from relsign.sign.attendance import CERTIFICATE_FILE
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity
 from relsign.sign.exchanges.open import open_exchange
-from relsign.sign.keystore import encode_members
+from relsign.sign.keystore import encode_members, read_card
 from relsign.sign.places import make_real_folder
 from relsign.system.files import make_folder, read_bounded, write_whole
 from relsign.system.workspace import MAX_TEXT_BYTES, Workspace
@@ -142,6 +142,12 @@ def write_card(workspace: Workspace, group: Group) -> Path | None:
     path = workspace.group_folder(group.name) / CARD_FILE
     write_whole(path, encode_members((member,)))
     return path
+
+
+def is_enrolled(workspace: Workspace, card: Path) -> bool:
+    """Say whether the roster has this very card already; a refresh or repair changes none."""
+    member = read_card(card, "no such card")
+    return member in workspace.roster().member
 
 
 def _text(data: bytes) -> Base64:

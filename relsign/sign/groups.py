@@ -178,7 +178,8 @@ def open_share(mine: Belongings, group: Group, passphrase: bytes) -> SecretShare
             f"{mine.person} has no share of {group.name} on this machine",
             where=os.fspath(mine.vault.folder),
             expected=name,
-            hint="if it was lost, let the others repair it: see docs/runbook.md",
+            hint=f"run `relsign ceremony join {group.name} --as {mine.person}`; if the share was "
+            "lost, let the others repair it: see docs/runbook.md",
         )
     held = parse_share(mine.vault.load(name, passphrase), where)
     share = SecretShare(identifier_of(group.identities()[mine.person]), bytes.fromhex(held.secret))

@@ -132,10 +132,10 @@ def publish(stage: Stage) -> None:
 def verify(stage: Stage, version: str, *, code: int = 0, says: str = "VERIFIED") -> None:
     """Verify a published release as a stranger, whose own demands are none."""
     file = stage.published / version / artifact_name(stage.shape, version)
-    verify_file(stage, file, code, says)
+    check_file(stage, file, code, says)
 
 
-def verify_file(stage: Stage, file: Path, code: int, says: str) -> None:
+def check_file(stage: Stage, file: Path, code: int, says: str) -> None:
     """Verify any file as a stranger."""
     stage.run_outside(
         "a stranger", "verify", "--trust", os.fspath(stage.folder / "trust"),
@@ -168,4 +168,4 @@ def first_release(stage: Stage) -> None:
     data = read_bounded(stage.published / "1.0" / name, 1 << 20)
     write_whole(changed / name, data.replace(b"no release", b"a release"))
     write_whole(changed / bundle(stage, "1.0").name, read_bounded(bundle(stage, "1.0"), 1 << 24))
-    verify_file(stage, changed / name, 1, "REFUSED")
+    check_file(stage, changed / name, 1, "REFUSED")
