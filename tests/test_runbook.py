@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from relsign.cli.rehearsal.liar import send_false_share
 from relsign.sign.keystore import KeyStore, wanted_member
 from relsign.sign.nonces import NonceStore
 from relsign.sign.vault import Vault
+from relsign.system.workspace import Workspace
 from tests.groups import GROUP, PEOPLE, Shared, copy_shared, make_shared
 from tests.projects import PASSPHRASE, Project
 from tests.verify.releases import NAME
@@ -65,7 +67,7 @@ def blocks(heading: str) -> Iterator[Block]:
         lines = tuple(line.strip() for line in text.splitlines() if line.strip())
         if "python3" in text:
             # One command of the shell, over several lines.
-            lines = (text,)
+            lines = (textwrap.dedent(text),)
         yield Block(lines, None if found["until"] is None else here(found["until"]))
 
 
@@ -272,7 +274,7 @@ def test_the_certificate_expires(trouble: Trouble) -> None:
     assert trouble.signs_anew("sam", "sara")
 
 
-# --- the other sections that need no engine --------------------------------------------------------
+# --- the other sections that need no engine ------------------------------------------------------
 
 
 @pytest.fixture
@@ -319,7 +321,7 @@ def test_the_layout_changes(plain: Trouble) -> None:
     assert plain.project.run("status") == 0
 
 
-# --- the page --------------------------------------------------------------------------------------
+# --- the page ------------------------------------------------------------------------------------
 
 OF_THE_KEY = (
     "A share of the release key is lost",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,8 @@ def test_every_step_goes_as_it_should(report: dict[str, Any]) -> None:
     assert {step["trouble"] for step in report["steps"]} == {""}
     people = {(person["name"], *person["roles"]) for person in report["people"]}
     assert len(people) == 9
-    assert report["release_key"] == {"participants": ["sam", "sara", "sven"], "threshold": 2} or (
-        report["release_key"]["threshold"] == 2
-    )
+    assert report["release_key"]["threshold"] == 2
+    assert set(report["release_key"]["participants"]) <= {"sam", "sara", "sven"}
 
 
 def test_who_cheated_is_named(report: dict[str, Any]) -> None:
@@ -87,40 +87,37 @@ def test_no_secret_stays_and_the_project_is_as_it_was(
     rehearsed: tuple[Path, dict[str, str]], template: Path
 ) -> None:
     folder, before = rehearsed
-    assert sorted(os.listdir(folder)) == ["report.json", "report.md"]
+    assert sorted(path.name for path in folder.iterdir()) == ["report.json", "report.md"]
     assert digests(template) == before
     text = (folder / "report.json").read_text() + (folder / "report.md").read_text()
     assert "PRIVATE KEY" not in text
     assert not re.search(r"passphrase-fd|/tmp/", text)
 
 
-# --- what a rehearsal says of a project that cannot bear a loss ------------------------------------
+# --- what a rehearsal says of a project that cannot bear a loss ----------------------------------
 
 
-def shape(**changes: Any) -> Shape:
-    invented = invented_shape()
-    values = {field: getattr(invented, field) for field in Shape.__slots__}
-    return Shape(**{**values, **changes})
-
-
-ALL_OWNERS = Thresholds(owners=3, signers=2, builders=2, organisations=2)
+EVERYBODY = replace(invented_shape(), threshold=3)
+ALL_OWNERS = replace(
+    invented_shape(),
+    thresholds=Thresholds(owners=3, signers=2, builders=2, organisations=2),
+)
 
 
 @pytest.mark.parametrize(
     ("act", "wrong", "words"),
     [
-        (lose_share, shape(threshold=3), "a share that is lost ends the key"),
-        (lying_participant, shape(threshold=3), "there is no signature without"),
-        (lose_owner_key, shape(thresholds=ALL_OWNERS), "a key that is lost ends the root"),
-        (first_release, shape(), "InputError"),
+        (lose_share, EVERYBODY, "a share that is lost ends the key"),
+        (lying_participant, EVERYBODY, "there is no signature without"),
+        (lose_owner_key, ALL_OWNERS, "a key that is lost ends the root"),
+        (first_release, invented_shape(), "no such file"),
     ],
 )
 def test_an_act_that_cannot_be_played_says_why(
-    act: Any, wrong: Shape, words: str, tmp_path: Path
+    act: Callable[[Stage], None], wrong: Shape, words: str, tmp_path: Path
 ) -> None:
     step = Stage(tmp_path / "work", wrong).act("title", "should", act)
-    assert words in step.trouble or "no such file" in step.trouble
-    assert step.trouble
+    assert words in step.trouble
 
 
 def test_another_exit_code_or_other_words_are_trouble(tmp_path: Path) -> None:

@@ -16,23 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relsign.crypto.keys import Ed25519Public
 from relsign.errors import InputError
 from relsign.formats.bundle import Bundle, make_bundle, parse_bundle
-from relsign.formats.ceremony import (
-    Dealing,
-    SealedNumber,
-    Shares,
-    parse_message,
-    parse_sealed_number,
-)
-from relsign.formats.charter import (
-    Charter,
-    Group,
-    Holder,
-    Participant,
-    Transcript,
-    parse_charter,
-    parse_group,
-    parse_transcript,
-)
+from relsign.formats.ceremony import parse_message, parse_sealed_number
+from relsign.formats.charter import parse_charter, parse_group, parse_transcript
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, parse_envelope
 from relsign.formats.fingerprint import (
     BuiltArtifact,
@@ -96,6 +81,14 @@ from relsign.formats.statement import (
     parse_statement,
 )
 from relsign.formats.tuf import TufSignature
+from tests.formats.group_samples import (
+    make_charter,
+    make_dealing,
+    make_group,
+    make_sealed_number,
+    make_shares,
+    make_transcript,
+)
 
 AA, BB, CC = Digest("aa" * 32), Digest("bb" * 32), Digest("cc" * 32)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -426,71 +419,6 @@ def make_lock() -> BuilderLock:
         ),
         rootfs=RootFileSystem(sha256=AA, size=120_000_000),
     )  # fmt: skip
-
-
-def make_charter() -> Charter:
-    """Return the charter of a key of two people."""
-    return Charter(
-        kind="keygen",
-        project="gzip",
-        group="release",
-        role="release",
-        threshold=2,
-        participants=(
-            Participant(name="ana", identity=Digest(PUBLIC[0])),
-            Participant(name="bob", identity=Digest(PUBLIC[1])),
-        ),
-        dealers=("ana", "bob"),
-        lost=None,
-        previous=None,
-        user_id="gzip releases <gzip@example.org>",
-        created=NOON,
-        expires=LATER,
-        nonce=AA,
-    )
-
-
-def make_group() -> Group:
-    """Return a group of two people, its points no points."""
-    return Group(
-        project="gzip",
-        name="release",
-        role="release",
-        key=AA,
-        threshold=2,
-        holders=(
-            Holder(name="ana", identity=Digest(PUBLIC[0]), verifying=BB),
-            Holder(name="bob", identity=Digest(PUBLIC[1]), verifying=CC),
-        ),
-        user_id="gzip releases <gzip@example.org>",
-        created=NOON,
-        ceremony=AA,
-        previous=BB,
-    )
-
-
-def make_transcript() -> Transcript:
-    """Return a ceremony of two messages, neither of them good."""
-    return Transcript(charter=make_charter(), messages=("AAAA", "AAAB"))
-
-
-def make_dealing() -> Dealing:
-    """Return a dealing to one other, its points no points."""
-    return Dealing(
-        ceremony=AA, sender="ana", sealing={"bob": BB}, commitments=(AA, CC), proof=AA + BB
-    )
-
-
-def make_shares() -> Shares:
-    """Return shares as a repair has them, sealed to one other."""
-    return Shares(
-        ceremony=AA, sender="ana", heard=BB, sealed={"bob": "AAAA"}, points={"ana": AA, "bob": BB}
-    )
-
-
-def make_sealed_number() -> SealedNumber:
-    """Return what is in a box."""
-    return SealedNumber(ceremony=AA, sender="ana", receiver="bob", purpose="share", number=CC)
 
 
 # --- tables people write -----------------------------------------------------------------------

@@ -14,6 +14,7 @@ from relsign.formats.ceremony import (
     parse_message,
     parse_sealed_number,
 )
+from tests.formats.group_samples import make_charter, make_dealing, make_sealed_number, make_shares
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
@@ -24,10 +25,6 @@ from tests.formats.samples import (
     assert_refused,
     change,
     dump,
-    make_charter,
-    make_dealing,
-    make_sealed_number,
-    make_shares,
     plain,
     refusal,
 )

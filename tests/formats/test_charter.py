@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from relsign.formats.charter import parse_charter, parse_group, parse_transcript
+from tests.formats.group_samples import make_charter, make_group, make_transcript
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
@@ -20,9 +21,6 @@ from tests.formats.samples import (
     assert_refused,
     change,
     dump,
-    make_charter,
-    make_group,
-    make_transcript,
     plain,
 )
 

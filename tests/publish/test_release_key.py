@@ -12,10 +12,13 @@ import msgspec
 import pytest
 
 from relsign.crypto import openpgp_make, signify, sshsig
+from relsign.crypto.digest import sha256_hex
+from relsign.crypto.git_tag import signed_tag, tag_payload
 from relsign.crypto.minisign import signature_file
 from relsign.crypto.openpgp import armor_signatures, split_signatures
 from relsign.formats.bundle import STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
+from relsign.formats.tag_message import TagMessage
 from relsign.publish.stock import STOCK, place_of
 from relsign.sign.keystore import KeyStore, wanted_member
 from relsign.system.clock import now_utc
@@ -33,11 +36,19 @@ def signs(name: str) -> Callable[[bytes], bytes]:
     return lambda message: sign_by(name, message)
 
 
-@pytest.fixture(scope="module")
-def certificate() -> bytes:
+def certificate_of(name: str) -> bytes:
     now = now_utc()
     until = now.replace(year=now.year + 2, day=1)
-    return openpgp_make.certificate(RAW, "Team <team@example.org>", now, until, signs("team"))
+    raw = secret(name).verify_key.encode()
+    return openpgp_make.certificate(raw, "Team <team@example.org>", now, until, signs(name))
+
+
+TEAMS, OTHERS = certificate_of("team"), certificate_of("sam")
+
+
+@pytest.fixture(scope="module")
+def certificate() -> bytes:
+    return TEAMS
 
 
 def enrol(project: Project, certificate: bytes | None = None) -> None:
@@ -74,7 +85,18 @@ def stock_of(manifest: bytes, certificate: bytes | None, by: str = "team") -> di
     if certificate is not None:
         packet = openpgp_make.detached(certificate, manifest, now_utc(), sign)
         files["team.asc"] = armor_signatures([packet])
+        files["team.clear.asc"] = openpgp_make.cleartext(certificate, manifest, now_utc(), sign)
+        message = TagMessage("demo", "1.0", sha256_hex(b"statement"), sha256_hex(manifest)).text()
+        files["team.tag"] = tag_of(message, certificate, by)
     return files
+
+
+def tag_of(message: str, certificate: bytes, by: str = "team") -> bytes:
+    """Return a signed git tag that says this."""
+    now = now_utc().replace(microsecond=0)
+    payload = tag_payload("c" * 40, "v1.0", "Team <team@example.org>", now, message)
+    packet = openpgp_make.detached(certificate, payload, now, signs(by))
+    return signed_tag(payload, armor_signatures([packet]))
 
 
 def leave(project: Project, files: dict[str, bytes]) -> None:
@@ -216,7 +238,9 @@ def test_people_s_openpgp_signatures_are_not_lost_on_the_way(
     assert "without SHA256SUMS.people.asc" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("lost", ["asc", "minisig", "sig", "signify", "ed25519"])
+@pytest.mark.parametrize(
+    "lost", ["asc", "clear.asc", "tag", "minisig", "sig", "signify", "ed25519"]
+)
 def test_a_renewal_takes_none_of_the_group_s_signatures_away(
     certified: Project, certificate: bytes, lost: str, capsys: Capture
 ) -> None:
@@ -228,6 +252,57 @@ def test_a_renewal_takes_none_of_the_group_s_signatures_away(
     assert certified.publish() == 1
     assert f"without SHA256SUMS.{lost}" in capsys.readouterr().err
     assert published(certified) == before
+
+
+FALSE: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
+    "text, by another": (
+        "clear.asc",
+        lambda manifest: openpgp_make.cleartext(OTHERS, manifest, now_utc(), signs("sam")),
+        "not by a signing key",
+    ),
+    "another text": (
+        "clear.asc",
+        lambda _: stock_of(b"other\n", TEAMS)["team.clear.asc"],
+        "not this text",
+    ),
+    "tag, by another": (
+        "tag",
+        lambda manifest: tag_of(
+            TagMessage("demo", "1.0", sha256_hex(b""), sha256_hex(manifest)).text(), OTHERS, "sam"
+        ),
+        "not by a signing key",
+    ),
+    "tag of other files": (
+        "tag",
+        lambda _: stock_of(b"other\n", TEAMS)["team.tag"],
+        "the tag is of other files",
+    ),
+    "tag of nothing": (
+        "tag",
+        lambda _: tag_of("demo 1.0", TEAMS),
+        "not the message of a release's tag",
+    ),
+    "no tag": ("tag", lambda _: b"junk", "not a git tag"),
+}
+
+
+@pytest.mark.parametrize("case", FALSE)
+def test_a_false_text_or_tag_is_named_and_left_out(
+    project: Project, case: str, capsys: Capture
+) -> None:
+    ending, make, words = FALSE[case]
+    project.signed()
+    enrol(project, TEAMS)
+    sign_statement(project)
+    files = stock_of(manifest_of(project), TEAMS)
+    leave(project, {**files, f"team.{ending}": make(manifest_of(project))})
+    capsys.readouterr()
+    assert project.publish() == 0
+    said = capsys.readouterr().err
+    assert f"signatures/team.{ending}: left out: " in said
+    assert words in said
+    assert len(published(project)) == len(files) - 1
+    assert f"SHA256SUMS.{ending}" not in published(project)
 
 
 def test_the_group_s_signature_on_the_statement_is_not_lost_either(
