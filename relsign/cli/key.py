@@ -165,7 +165,8 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
         roster = b""
     for card in cards:
         member = read_card(card, "no such card")
-        require_ceremony(workspace, member)
+        known = parse_roster(roster, where).member if roster else ()
+        require_ceremony(workspace, member, known)
         there = is_member(roster, member, where)
         if not there:
             roster = add_to_roster(roster, member, where)

@@ -31,14 +31,16 @@ def add(cards: tuple[Path, ...], workspace: Workspace, *, replace: bool) -> None
     Example
       relsign root add otilia/member.toml
     """
+    from relsign.formats.roster import parse_roster
     from relsign.sign.group_history import require_ceremony
     from relsign.sign.keystore import is_member, read_card
     from relsign.sign.root_edit import ROSTER, add_members, begin, finish, replace_members
 
     members = tuple(read_card(card, "no such card") for card in cards)
-    for member in members:
-        require_ceremony(workspace, member)
     edit = begin(workspace)
+    known = (*parse_roster(edit.roster, ROSTER).member, *members)
+    for member in members:
+        require_ceremony(workspace, member, known)
     put = replace_members if replace else add_members
     staged = finish(workspace, put(edit, members), now_utc())
     for member in members:

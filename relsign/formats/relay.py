@@ -9,9 +9,6 @@ travels in one header, checked before a byte of the body is read:
 
 each part in hexadecimal digits: one request has one spelling.  Whether the signer is
 a member and the request the one that is named is decided by `relsign.relay.admission`.
-
-    >>> audience_of("https://Relay.example:443/team/")
-    'https://relay.example/team'
 """
 
 from __future__ import annotations

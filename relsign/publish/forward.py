@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from relsign.crypto.keys import Party
 from relsign.crypto.signatures import verify_envelope
+from relsign.crypto.stock import STOCK, place_of
 from relsign.errors import InputError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.envelope import Envelope, parse_envelope
@@ -20,7 +21,6 @@ from relsign.formats.link import link_file_name
 from relsign.formats.statement import parse_statement
 from relsign.publish.release import Candidate
 from relsign.publish.signatures import MAX_SIGNATURE_BYTES
-from relsign.publish.stock import STOCK, place_of
 from relsign.system.files import read_bounded
 from relsign.verify.provenance import ENDING
 from relsign.verify.root import TrustedRoot

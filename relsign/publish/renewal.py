@@ -15,13 +15,13 @@ from pathlib import Path
 
 from relsign.build.hasher import hash_tree
 from relsign.crypto.digest import sha256_hex
+from relsign.crypto.stock import STOCK
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES, bundle_file_name, parse_bundle
 from relsign.formats.manifest import encode_manifest
 from relsign.publish.forward import require_newer, require_nothing_lost
 from relsign.publish.places import DISSENT, EVIDENCE, published_places
 from relsign.publish.release import Candidate
-from relsign.publish.stock import STOCK
 from relsign.system.files import read_bounded
 from relsign.verify.root import verify_root
 

@@ -2,7 +2,7 @@
 
 They add no vote, so what matters is that none of them is false: each is verified
 against the root's signers and release key, and one that does not hold is named and left
-out.  Which files there are is `relsign.publish.stock`'s to say.
+out.  Which files there are is `relsign.crypto.stock`'s to say.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from relsign.crypto.minisign import public_key_text
 from relsign.crypto.openpgp import armor_signatures
 from relsign.crypto.openpgp_armor import armor
 from relsign.crypto.signatures import verify_envelope
+from relsign.crypto.stock import EXTRA, GPG, PEOPLE_GPG, StockFile, release_key, stock_files
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
 from relsign.publish.release import Candidate
-from relsign.publish.stock import EXTRA, GPG, PEOPLE_GPG, StockFile, release_key, stock_files
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder
 

@@ -79,9 +79,9 @@ class Attendee:
         """The person's name."""
         return self.mine.person
 
-    def remembering(self) -> Exchange:
+    def remembering(self, agreed: Agreed) -> Exchange:
         """Return the exchange, with whatever this person once heard."""
-        return self.mine.remembering(self.exchange)
+        return self.mine.remembering(self.exchange, agreed.identities.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def propose(attendee: Attendee, charter: Charter, previous: Group | None) -> Pat
 
     Raises InputError where the charter cannot stand, or another is under way.
     """
-    agree(charter, previous)
+    agreed = agree(charter, previous)
     path = attendee.workspace.group_folder(charter.group) / CHARTER_FILE
     if path.exists() and _under_way(attendee.workspace, charter):
         raise InputError(
@@ -121,7 +121,7 @@ def propose(attendee: Attendee, charter: Charter, previous: Group | None) -> Pat
     make_folder(path.parent)
     write_whole(path, charter.to_bytes())
     proposal = Proposal(ceremony=ceremony_id(charter), sender=attendee.name, charter=charter)
-    _publish(attendee, proposal.to_bytes(), ceremony_id(charter))
+    _publish(attendee, proposal.to_bytes(), agreed)
     return path
 
 
@@ -179,7 +179,7 @@ def attend(attendee: Attendee, charter: Charter, *, again: bool = False) -> Atte
         if not step.to_send or len(sent) >= MAX_STEPS:
             break
         for message in step.to_send:
-            _publish(attendee, message.to_bytes(), agreed.ceremony)
+            _publish(attendee, message.to_bytes(), agreed)
             sent.append(type(message).__name__.lower())
         if step.stopped is not None:
             break
@@ -227,9 +227,9 @@ def _old_share(attendee: Attendee, agreed: Agreed) -> SecretShare | None:
     return open_share(attendee.mine, group, attendee.passphrase)
 
 
-def _publish(attendee: Attendee, payload: bytes, topic: str) -> None:
+def _publish(attendee: Attendee, payload: bytes, agreed: Agreed) -> None:
     envelope = seal_message(payload, CEREMONY_PAYLOAD, attendee.identity)
-    attendee.remembering().put(topic, envelope)
+    attendee.remembering(agreed).put(agreed.ceremony, envelope)
 
 
 def _keep(attendee: Attendee, agreed: Agreed, step: Step, transcript: bytes) -> None:
@@ -287,7 +287,7 @@ def _received(attendee: Attendee, agreed: Agreed) -> tuple[bytes, ...]:
     proven = _proven(attendee, agreed.charter)
     if proven is not None:
         return tuple(base64.b64decode(text) for text in proven[0].messages)
-    return attendee.remembering().messages(agreed.ceremony).messages
+    return attendee.remembering(agreed).messages(agreed.ceremony).messages
 
 
 def _after(attendee: Attendee, charter: Charter, group: Group, *, again: bool) -> Attendance:

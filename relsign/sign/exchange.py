@@ -19,12 +19,14 @@ from functools import partial
 from pathlib import Path
 
 from relsign.crypto.keys import Party
+from relsign.crypto.stock import StockFile, stock_files
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
 from relsign.formats.commitment import COMMITMENT_ENDING
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
+from relsign.formats.manifest import encode_manifest
 from relsign.formats.statement import Statement, parse_statement
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.merge import add_signatures
@@ -89,6 +91,7 @@ def collect_release(
         partial(_take_layout, work),
         partial(_take_statement, work),
         *(partial(_take_stock, work, p) for p in root.having("signer") if has_stock_form(p)),
+        *(partial(_take_release_file, work, file) for file in _release_files(root)),
         *(partial(_take_messages, work, topic) for topic in _topics(other)),
     ]
     for job in jobs:
@@ -264,6 +267,33 @@ def _take_stock(work: _Exchange, party: Party) -> str:
     make_real_folder(work.mine.signatures)
     write_whole(work.mine.signatures / name, data)
     return f"signatures/{name}"
+
+
+def _release_files(root: TrustedRoot) -> tuple[StockFile, ...]:
+    """Return what the release key may have left for stock tools."""
+    return tuple(f for f in stock_files(root.statement_signers) if "release" in f.party.roles)
+
+
+def _take_release_file(work: _Exchange, file: StockFile) -> str:
+    """Copy a signature file of the release key, if it holds for this statement."""
+    envelope = read_statement(work.mine)
+    try:
+        data = read_bounded(work.other.signatures / file.name, MAX_STOCK_BYTES)
+    except NotEnoughError:
+        return ""
+    if envelope is None:
+        raise NotEnoughError("no statement it could belong to is here", where=file.name)
+    statement = parse_statement(envelope.payload, STATEMENT_FILE)
+    manifest = encode_manifest(statement.digests())
+    file.checked(data, manifest, work.now)
+    mine = work.mine.signatures / file.name
+    try:
+        file.checked(read_bounded(mine, MAX_STOCK_BYTES), manifest, work.now)
+    except (NotEnoughError, InputError, VerificationError):
+        make_real_folder(work.mine.signatures)
+        write_whole(mine, data)
+        return f"signatures/{file.name}"
+    return ""
 
 
 def _topics(other: ReleaseFolder) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from relsign.formats.charter import (
     Transcript,
     parse_transcript,
 )
-from relsign.formats.roster import FrostKey, Member
+from relsign.formats.roster import Ed25519Key, FrostKey, Member
 from relsign.sign.attendance import TRANSCRIPT_ENDING, present_group
 from relsign.sign.ceremony.charter import ceremony_id
 from relsign.sign.ceremony.transcript import verify_transcript
@@ -75,7 +76,7 @@ def verify_history(workspace: Workspace, name: str) -> History:
     return History(tuple(groups), tuple(lines))
 
 
-def require_ceremony(workspace: Workspace, member: Member) -> None:
+def require_ceremony(workspace: Workspace, member: Member, known: Iterable[Member]) -> None:
     """Refuse the card of a group that its ceremonies did not make; others pass.
 
     Raises VerificationError for another key, threshold, people or certificate than the
@@ -83,7 +84,9 @@ def require_ceremony(workspace: Workspace, member: Member) -> None:
     """
     if not isinstance(member.key, FrostKey):
         return
-    group = verify_history(workspace, member.name).groups[-1]
+    groups = verify_history(workspace, member.name).groups
+    group = groups[-1]
+    _require_people(member, groups, tuple(known))
     names = tuple(h.name for h in group.holders)
     found = (member.key.public, member.key.threshold, member.key.participants, member.roles)
     if found != (group.key, group.threshold, names, (group.role,)):
@@ -102,6 +105,25 @@ def require_ceremony(workspace: Workspace, member: Member) -> None:
             expected=fingerprint(key.raw, group.created).lower(),
             got=key.fingerprint or "none",
         )
+
+
+def _require_people(member: Member, groups: tuple[Group, ...], known: tuple[Member, ...]) -> None:
+    """Refuse ceremonies of others under the names of the roster's people.
+
+    `known` is the roster, with what is added to it.  Where it has the key already, only
+    the last group counts: who was there before may have left since.
+    """
+    people = {m.name: m.key.public for m in known if isinstance(m.key, Ed25519Key)}
+    keys = {m.key.public for m in known if isinstance(m.key, FrostKey) and m is not member}
+    for group in groups[-1:] if groups[-1].key in keys else groups:
+        strange = [h.name for h in group.holders if people.get(h.name) != h.identity]
+        if strange:
+            raise VerificationError(
+                "the ceremonies were held with other keys than the roster's people have",
+                where=member.name,
+                got=", ".join(strange),
+                hint="ask each of them whether they took part; add their own cards first",
+            )
 
 
 def _transcripts(folder: Path) -> list[Transcript]:

@@ -13,7 +13,9 @@ worst make a signing fail: the key is in the trust root, and each share must fit
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
@@ -27,6 +29,7 @@ from relsign.formats.names import Digest
 from relsign.formats.roster import Role
 from relsign.formats.share import HeldShare, parse_share
 from relsign.sign.ceremony.group import as_shares, shares_of
+from relsign.sign.ceremony.hearing import is_signed_by
 from relsign.sign.ceremony.member import Member
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity
@@ -124,11 +127,13 @@ class Belongings:
         """Where nonces lie until they are used."""
         return NonceStore(self.folder / "nonces")
 
-    def remembering(self, exchange: Exchange) -> Exchange:
+    def remembering(self, exchange: Exchange, people: Iterable[bytes]) -> Exchange:
         """Return an exchange that keeps in ``heard/`` whatever this person once heard."""
         folder = self.folder / "heard"
         make_folder(folder, 0o700)
-        return RememberingExchange(exchange, DirectoryExchange(folder))
+        known = frozenset(people)
+        keeps = partial(is_signed_by, people=known)
+        return RememberingExchange(exchange, DirectoryExchange(folder), keeps)
 
 
 def belongings_of(keys: Path, person: str) -> Belongings:
@@ -193,4 +198,10 @@ def as_member(
 ) -> Member:
     """Return a person at work in a group; raise as `open_share` does."""
     share = open_share(mine, group, passphrase)
-    return Member(mine.person, identity, share, mine.nonces, mine.remembering(exchange))
+    return Member(
+        mine.person,
+        identity,
+        share,
+        mine.nonces,
+        mine.remembering(exchange, group.identities().values()),
+    )

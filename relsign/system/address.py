@@ -1,4 +1,8 @@
-"""The address of a relay, in the one form that requests to it are signed for."""
+"""The address of a relay, in the one form that requests to it are signed for.
+
+>>> audience_of("https://Relay.example:443/team/")
+'https://relay.example/team'
+"""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def verify_ecdsa_by_hand(key: str, signature: str, signed: str) -> str:
 
 
 def verify_rsa_by_hand(scheme: RsaScheme, key: str, signature: str, signed: str) -> str:
-    """Check an RSA signature with openssl, by its key's one scheme: the line fails."""
+    """Check an RSA signature with openssl, by one scheme: the line fails, this raises nothing."""
     return _pkeyutl(key, _SCHEMES[scheme], signature, signed)
 
 

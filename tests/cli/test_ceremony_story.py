@@ -43,32 +43,6 @@ def test_a_release_that_two_of_three_sign(
     capsys.readouterr()
     assert shared.project.verify(published / "demo-1.0.tar.gz") == 0
     assert "and the release key" in capsys.readouterr().out
-    check_with_stock_tools(published, shared.project.site / "demo" / "keys")
-
-
-def check_with_stock_tools(published: Path, keys: Path) -> None:
-    home = published / "gnupg"
-    home.mkdir(mode=0o700)
-    gpg = ("gpg", "--homedir", home, "--batch")
-    assert quiet(*gpg, "--import", keys / f"{GROUP}.asc", cwd=published).returncode == 0
-    checks = (
-        (*gpg, "--verify", "SHA256SUMS.asc", "SHA256SUMS"),
-        ("sqv", "--keyring", keys / f"{GROUP}.asc", "SHA256SUMS.asc", "SHA256SUMS"),
-        ("minisign", "-V", "-p", keys / f"{GROUP}.minisign.pub", "-m", "SHA256SUMS"),
-        ("signify-openbsd", "-V", "-p", keys / f"{GROUP}.signify.pub", "-m", "SHA256SUMS",
-         "-x", "SHA256SUMS.signify"),
-        ("openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", keys / f"{GROUP}.pem",
-         "-in", "SHA256SUMS", "-sigfile", "SHA256SUMS.ed25519"),
-        ("sha256sum", "-c", "SHA256SUMS"),
-    )  # fmt: skip
-    for command in checks:
-        done = quiet(*command, cwd=published)
-        assert done.returncode == 0, (command, done)
-    ssh = ("ssh-keygen", "-Y", "verify", "-n", "file", "-f", keys / "allowed_signers",
-           "-I", GROUP, "-s", "SHA256SUMS.sig")  # fmt: skip
-    manifest = (published / "SHA256SUMS").read_bytes()
-    assert quiet(*ssh, cwd=published, input=manifest).returncode == 0
-    shutil.rmtree(home)
 
 
 def test_without_the_group_a_release_is_not_enough(shared: Shared) -> None:
@@ -133,3 +107,20 @@ def test_a_card_that_the_ceremonies_did_not_make_is_refused(
     for path in shared.folder.glob("*.transcript.json"):
         path.unlink()
     assert shared.project.run("root", "add", "--replace", str(card)) == 3
+
+
+def test_collect_brings_all_that_the_group_made(shared: Shared, tmp_path: Path) -> None:
+    """A publisher who works from a collected folder publishes the group's files too."""
+    shared.build()
+    shared.sign("sam", "sven", "sam", "sven")
+    theirs = tmp_path / "theirs"
+    shutil.copytree(shared.project.folder, theirs)
+    other = Project(theirs, shared.project.keys, shared.project.site).release.folder
+    shutil.rmtree(shared.project.release.folder)
+    assert shared.project.run("collect", str(theirs)) == 0
+    made = {path.name for path in shared.project.release.signatures.iterdir()}
+    assert made == {path.name for path in (other / "signatures").iterdir()}
+    (other / "signatures" / f"{GROUP}.sig").write_text("junk")
+    (shared.project.release.signatures / f"{GROUP}.sig").unlink()
+    assert shared.project.run("collect", str(theirs)) == 0
+    assert not (shared.project.release.signatures / f"{GROUP}.sig").exists()

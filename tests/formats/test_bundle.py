@@ -13,8 +13,8 @@ from relsign.formats.bundle import (
     parse_bundle,
     read_carefully,
 )
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
-    BAD_NAMES,
     REMOVE,
     Path,
     Row,

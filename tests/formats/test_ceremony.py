@@ -14,11 +14,11 @@ from relsign.formats.ceremony import (
     parse_message,
     parse_sealed_number,
 )
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.group_samples import make_charter, make_dealing, make_sealed_number, make_shares
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
-    BAD_NAMES,
     BB,
     REMOVE,
     Path,

@@ -24,10 +24,10 @@ from relsign.formats.commitment import (
 )
 from relsign.formats.envelope import INTOTO_PAYLOAD, parse_envelope
 from relsign.formats.link import Host
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
-    BAD_NAMES,
     BAD_TIMES,
     BB,
     CC,

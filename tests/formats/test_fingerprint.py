@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from relsign.formats.fingerprint import parse_fingerprint
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
     BAD_INTEGERS,
-    BAD_NAMES,
     BB,
     CC,
     REMOVE,

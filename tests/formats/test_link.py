@@ -20,10 +20,10 @@ from relsign.formats.link import (
     parse_link,
 )
 from relsign.formats.names import Digest
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
-    BAD_NAMES,
     BB,
     REMOVE,
     Path,

@@ -6,11 +6,11 @@ import pytest
 
 from relsign.formats.canonical import encode_reviewable
 from relsign.formats.lock import parse_builder, parse_lock
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
     BAD_INTEGERS,
-    BAD_NAMES,
     BUILDER,
     REMOVE,
     Path,

@@ -7,11 +7,11 @@ import pytest
 from relsign.errors import InputError
 from relsign.formats.canonical import decode_toml, encode_canonical
 from relsign.formats.log import LogEntry, LogPolicy, parse_log_entry
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
     BAD_INTEGERS,
-    BAD_NAMES,
     REMOVE,
     Path,
     Row,

@@ -10,7 +10,8 @@ import pytest
 
 from relsign.errors import InputError
 from relsign.formats.manifest import MAX_MANIFEST_BYTES, encode_manifest, parse_manifest
-from tests.formats.samples import AA, BAD_NAMES, BB, assert_refused
+from tests.formats.bad_names import BAD_NAMES
+from tests.formats.samples import AA, BB, assert_refused
 
 LINE = f"{AA}  gzip\n"
 

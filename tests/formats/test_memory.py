@@ -23,11 +23,11 @@ from relsign.formats.memory import (
     with_root,
 )
 from relsign.formats.names import Digest
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
     BAD_INTEGERS,
-    BAD_NAMES,
     BAD_TIMES,
     BB,
     NOON,

@@ -24,7 +24,8 @@ from relsign.formats.names import (
     shaped,
     whole_seconds_utc,
 )
-from tests.formats.samples import AA, BAD_DIGESTS, BAD_NAMES, NOON
+from tests.formats.bad_names import BAD_NAMES
+from tests.formats.samples import AA, BAD_DIGESTS, NOON
 
 RIGHT: list[tuple[Any, object]] = [
     (Name, "gzip"),

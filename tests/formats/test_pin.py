@@ -12,11 +12,11 @@ from relsign.errors import InputError
 from relsign.formats.memory import NewestRoot, Seen, new_memory, with_release, with_root
 from relsign.formats.names import Digest
 from relsign.formats.pin import make_pin, parse_pin, with_memory
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
     BAD_INTEGERS,
-    BAD_NAMES,
     BAD_TIMES,
     BB,
     NOON,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from relsign.formats.provenance import parse_provenance
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
-    BAD_NAMES,
     BAD_TIMES,
     REMOVE,
     Path,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from relsign.formats.recipe import parse_recipe
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
-    BAD_NAMES,
     BB,
     RECIPE,
     REMOVE,

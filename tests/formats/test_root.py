@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from relsign.formats.root import parse_root
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_INTEGERS,
-    BAD_NAMES,
     BAD_TIMES,
     BB,
     PUBLIC,

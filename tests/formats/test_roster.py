@@ -14,8 +14,8 @@ from relsign.formats.roster import (
     RsaKey,
     parse_roster,
 )
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
-    BAD_NAMES,
     PUBLIC,
     REMOVE,
     ROSTER,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from relsign.formats.statement import parse_statement
+from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
     BAD_DIGESTS,
-    BAD_NAMES,
     BAD_TIMES,
     BB,
     REMOVE,

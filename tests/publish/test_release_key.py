@@ -16,10 +16,10 @@ from relsign.crypto.digest import sha256_hex
 from relsign.crypto.git_tag import signed_tag, tag_payload
 from relsign.crypto.minisign import signature_file
 from relsign.crypto.openpgp import armor_signatures, split_signatures
+from relsign.crypto.stock import STOCK, place_of
 from relsign.formats.bundle import STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.tag_message import TagMessage
-from relsign.publish.stock import STOCK, place_of
 from relsign.sign.keystore import KeyStore, wanted_member
 from relsign.system.clock import now_utc
 from relsign.verify.root import TrustedRoot, verify_root

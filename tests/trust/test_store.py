@@ -13,7 +13,7 @@ from relsign.trust.own_folder import alone, is_own_folder
 from relsign.trust.pin_folder import PinFolder
 from relsign.trust.store import TrustStore
 from relsign.verify.root import open_root
-from tests.formats.samples import BAD_NAMES
+from tests.formats.bad_names import BAD_NAMES
 from tests.trust.roots import NOON, fork_root, pinned, root, seen, signed_root
 
 COPIES = ("pin.json", "memory.json")

@@ -9,6 +9,7 @@ nobody else can have made them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -16,8 +17,10 @@ from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Ed25519Public
 from relsign.crypto.signatures import verify_ed25519
 from relsign.errors import InputError, VerificationError
+from relsign.formats.ceremony import CEREMONY_PAYLOAD
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.names import Digest
+from relsign.formats.signing import SIGNING_PAYLOAD
 
 MAX_IGNORED = 50
 """Lines about messages that do not count."""
@@ -113,3 +116,18 @@ def _read(
     key = Ed25519Public(identities[message.sender])
     verify_ed25519(key, envelope.signatures[0].sig, envelope.signed_bytes())
     return message, envelope.payload
+
+
+def is_signed_by(data: bytes, people: Iterable[bytes]) -> bool:
+    """Say whether a message is an envelope with one signature, by one of these raw keys."""
+    for payload_type in (CEREMONY_PAYLOAD, SIGNING_PAYLOAD):
+        try:
+            envelope = parse_envelope(data, "message", payload_type=payload_type)
+        except InputError:
+            continue
+        for raw in people if len(envelope.signatures) == 1 else ():
+            with suppress(VerificationError, InputError):
+                sig = envelope.signatures[0].sig
+                verify_ed25519(Ed25519Public(raw), sig, envelope.signed_bytes())
+                return True
+    return False

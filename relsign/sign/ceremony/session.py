@@ -12,6 +12,7 @@ and then leaves; what it has is that such a one, or a liar, is seen and named.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +36,8 @@ from relsign.sign.ceremony.hearing import Heard
 from relsign.sign.ceremony.outputs import Output, finish, plan, rounds
 
 FIRST_ROUND, LAST_ROUND = 2, 3
+MAX_TARDY = 3
+"""In so many attempts one may be waited for in vain; after that one begins none alone."""
 Signers = tuple[tuple[str, str], ...]
 """A set that signs together: names with the digests of their commitments, sorted."""
 
@@ -107,6 +110,10 @@ class Standing:
     """Whose shares did not hold, or who signed two messages where one was due."""
     answered: frozenset[str] = frozenset()
     """Who has used the nonces of this attempt."""
+    ahead: frozenset[str] = frozenset()
+    """Who committed to the next attempt, which has not begun."""
+    tardy: Mapping[str, int] = field(default_factory=dict)
+    """In how many earlier attempts somebody was waited for, in vain."""
     lines: tuple[str, ...] = ()
     """What was ignored."""
 
@@ -143,7 +150,7 @@ def standing(session: Session, heard: Heard[Commitments | SignatureShares]) -> S
     finished: Package | None = None
     attempt = 1
     packages: tuple[Package, ...] = ()
-    # An attempt that skips a number is somebody's mischief: there is nothing before it.
+    tardy: Counter[str] = Counter()
     while True:
         packages = _packages(
             session,
@@ -154,8 +161,11 @@ def standing(session: Session, heard: Heard[Commitments | SignatureShares]) -> S
         culprits |= {name for package in packages for name in package.culprits}
         complete = [p for p in packages if slots <= set(p.made)]
         finished = finished or next(iter(complete), None)
-        if attempt + 1 not in commitments:
+        begun = _begun(session, commitments.get(attempt + 1, {}), answers.get(attempt), tardy)
+        if not begun:
             break
+        said = {answer.sender for answer in answers.get(attempt, [])}
+        tardy.update({n for p in packages for n in p.names} - said)
         attempt += 1
     return Standing(
         attempt=attempt,
@@ -168,6 +178,8 @@ def standing(session: Session, heard: Heard[Commitments | SignatureShares]) -> S
         finished=finished,
         culprits=tuple(sorted(culprits)),
         answered=frozenset(answer.sender for answer in answers.get(attempt, [])),
+        ahead=frozenset(commitments.get(attempt + 1, {})),
+        tardy=tardy,
         lines=heard.ignored,
     )
 
@@ -185,16 +197,18 @@ def next_move(
         kind = "excluded" if stands.finished is None else "done"
         return Move(kind, attempt=stands.attempt, package=stands.finished)
     own = next((p for p in stands.packages if me in p.answered.get(FIRST_ROUND, ())), None)
-    if again or _is_lost(own, me, spent.get(stands.attempt, 0)):
+    if me not in stands.ahead and (again or _is_lost(own, me, spent.get(stands.attempt, 0))):
         return Move("commit", attempt=stands.attempt + 1)
+    if own is None and spent.get(stands.attempt, 0):
+        return Move("wait", awaiting=_others(session, stands, me), any_of=1)
     if own is not None and not own.dead:
         return _after_answer(session, own, me)
     alive = [p for p in stands.packages if not p.dead]
     if alive:
         return _follow(session, stands, alive, me)
-    if own is not None or me not in stands.committed:
-        return Move("commit", attempt=stands.attempt + (own is not None))
-    return _choose(session, stands, me)
+    begins = own is not None or me not in stands.committed
+    commit = Move("commit", attempt=stands.attempt + (own is not None))
+    return commit if begins else _choose(session, stands, me)
 
 
 def make_commitments(
@@ -312,13 +326,13 @@ def _package(
     culprits: set[str] = set()
     failed = False
     for number, slots in sorted(rounds(session.outputs).items()):
-        wanted = plan(session.outputs, made)
         by_name = {a.sender: a for a in answers if a.round == number}
         for name, answer in by_name.items():
             if set(answer.shares) != set(slots):
                 culprits.add(name)
         if culprits or len(by_name) < len(names):
             break
+        wanted = plan(session.outputs, made)
         for slot in slots:
             try:
                 made[slot] = _aggregated(session, committed, by_name, slot, wanted[slot])
@@ -399,7 +413,13 @@ def _follow(session: Session, stands: Standing, alive: list[Package], me: str) -
 def _choose(session: Session, stands: Standing, me: str) -> Move:
     """Choose the set: oneself and the first of the others, by name."""
     need = session.group.threshold
+    fit = {h.name for h in session.group.holders} - set(stands.culprits) - _late(stands.tardy) | {
+        me
+    }
     others = [n for n in stands.committed if n != me and n not in stands.answered]
+    if len(fit) >= need:
+        # Who lets others wait in vain again and again may still choose, and is not chosen.
+        others = [name for name in others if name in fit]
     if len(others) + 1 < need:
         free = tuple(
             h.name
@@ -421,6 +441,31 @@ def _answer(session: Session, package: Package, number: int) -> Move:
         package=package,
         messages=plan(session.outputs, package.made),
     )
+
+
+def _others(session: Session, stands: Standing, me: str) -> tuple[str, ...]:
+    return tuple(
+        h.name for h in session.group.holders if h.name != me and h.name not in stands.culprits
+    )
+
+
+def _late(tardy: Mapping[str, int]) -> set[str]:
+    return {name for name, times in tardy.items() if times >= MAX_TARDY}
+
+
+def _begun(
+    session: Session,
+    next_ones: Mapping[str, Commitments],
+    answers: list[SignatureShares] | None,
+    tardy: Mapping[str, int],
+) -> bool:
+    """Say whether the next attempt begins: nobody alone can use all attempts up.
+
+    It takes an answer in the present one and somebody who is not always waited for in
+    vain, or as many commitments as it takes to sign.
+    """
+    counted = set(next_ones) - _late(tardy)
+    return len(counted) >= (1 if answers else session.group.threshold)
 
 
 def _after_answer(session: Session, package: Package, me: str) -> Move:

@@ -7,6 +7,7 @@ an earlier one must be seen to.  What the exchange lacks is given to it again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from relsign.sign.exchanges.interface import Exchange, Received
@@ -18,6 +19,8 @@ class RememberingExchange:
 
     inner: Exchange
     own: Exchange
+    keeps: Callable[[bytes], bool]
+    """Whether a message is by one of those who may speak: nothing else is kept or passed on."""
 
     def put(self, topic: str, message: bytes) -> None:
         """Add a message to both, first to one's own: raise what either raises.
@@ -32,10 +35,10 @@ class RememberingExchange:
         received = self.inner.messages(topic)
         kept = self.own.messages(topic)
         there, here = set(received.messages), set(kept.messages)
-        for message in received.messages:
+        for message in filter(self.keeps, received.messages):
             if message not in here:
                 self.own.put(topic, message)
-        for message in kept.messages:
+        for message in filter(self.keeps, kept.messages):
             if message not in there:
                 self.inner.put(topic, message)
         return Received(tuple(sorted(there | here)), received.ignored + kept.ignored)

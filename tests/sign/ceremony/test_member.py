@@ -98,7 +98,7 @@ def test_a_cut_line_costs_nothing(tmp_path: Path, takes: int) -> None:
     line = FailingExchange(members["alice"].exchange, takes)
     own = tmp_path / "heard"
     own.mkdir()
-    kept = RememberingExchange(line, DirectoryExchange(own))
+    kept = RememberingExchange(line, DirectoryExchange(own), lambda _message: True)
     cut = replace(members["alice"], exchange=kept)
     for _turn in range(8):
         take_part(members["bob"], session)

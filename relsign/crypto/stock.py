@@ -66,6 +66,9 @@ class StockFile:
         """
         where, key = f"signatures/{self.name}", self.party.key
         if isinstance(key, OpenPGPPublic):
+            # A file with anything odd in it counts for nobody.
+            if len(found := split_signatures(data, where)) != 1:
+                raise InputError("not one signature", where=where, got=str(len(found)))
             return _first_good(key.certificate, data, where, manifest, now)
         if isinstance(key, GroupPublic) and key.certificate and self.published in _OF_GROUPS:
             certificate = parse_certificate(key.certificate, self.party.name)
@@ -111,7 +114,7 @@ def place_of(
         if file.published not in kinds:
             continue
         try:
-            file.checked(data, manifest, now)
+            _check_published(file, data, manifest, now)
         except (InputError, VerificationError):
             continue
         return file.published
@@ -124,6 +127,14 @@ def _of_people(parties: tuple[Party, ...], gpg: str, *, minisign: bool) -> Itera
             yield StockFile(party, f"{party.name}.asc", gpg)
         elif isinstance(party.key, Ed25519Public) and minisign:
             yield StockFile(party, f"{party.name}.minisig", MINISIGN)
+
+
+def _check_published(file: StockFile, data: bytes, manifest: bytes, now: datetime) -> None:
+    """Check a published file, in which one person's OpenPGP signature stands among others'."""
+    if isinstance(file.party.key, OpenPGPPublic):
+        _first_good(file.party.key.certificate, data, file.published, manifest, now)
+    else:
+        file.checked(data, manifest, now)
 
 
 def _first_good(
