@@ -15,7 +15,7 @@ bytes (RFC 8032; RFC 9591, 6.1).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from msgspec import Meta
 
@@ -124,14 +124,10 @@ class SealedNumber(Document, frozen=True, kw_only=True):
         return encode_canonical(self)
 
 
-class _AnyMessage(Document, frozen=True, kw_only=True):
-    message: CeremonyMessage
-
-
 def parse_message(payload: bytes, where: str = "message") -> CeremonyMessage:
     """Return the message in a payload; raise InputError unless it is in canonical form."""
-    wrapped = b'{"message":%b}' % payload
-    return decode_canonical(wrapped, _AnyMessage, where, max_bytes=MAX_MESSAGE_BYTES).message
+    into = cast("type[CeremonyMessage]", CeremonyMessage)
+    return decode_canonical(payload, into, where, max_bytes=MAX_MESSAGE_BYTES)
 
 
 def parse_sealed_number(data: bytes, where: str = "sealed number") -> SealedNumber:

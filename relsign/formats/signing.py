@@ -14,7 +14,7 @@ the set does not come back, a new attempt begins with new commitments.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from msgspec import Meta
 
@@ -105,11 +105,7 @@ class SignatureShares(
     """Of a signature that is not for everybody: its share, sealed to each participant."""
 
 
-class _AnySigningMessage(Document, frozen=True, kw_only=True):
-    message: Commitments | SignatureShares
-
-
 def parse_signing_message(payload: bytes, where: str = "message") -> Commitments | SignatureShares:
     """Return the message in a payload; raise InputError unless it is in canonical form."""
-    wrapped = b'{"message":%b}' % payload
-    return decode_canonical(wrapped, _AnySigningMessage, where, max_bytes=MAX_MESSAGE_BYTES).message
+    into = cast("type[Commitments | SignatureShares]", Commitments | SignatureShares)
+    return decode_canonical(payload, into, where, max_bytes=MAX_MESSAGE_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Literal
 
 import pytest
@@ -83,7 +84,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", JSON_SAMPLES)
 def test_hostile_bytes_are_refused(name: str, case: str) -> None:
     data, words = HOSTILE[case]
-    assert words in str(refusal(JSON_SAMPLES[name].parse, data))
+    said = str(refusal(JSON_SAMPLES[name].parse, data))
+    # A message of a ceremony is bounded below the size of some of these.
+    assert words in said or "too large (expected at most 65536 bytes" in said
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -128,9 +131,11 @@ def _file(parse: object, data: bytes) -> str:
         lambda data: data + b"\n",
         lambda data: b" " + data,
         lambda data: json.dumps(json.loads(data)).encode(),
-        lambda data: data.replace(b"relsign", b"\\u0072elsign", 1),
+        lambda data: re.sub(rb'"([a-z])', lambda m: b'"\\u%04x' % m[1][0], data, count=1),
         lambda data: json.dumps(dict(reversed(json.loads(data).items()))).encode(),
-        lambda data: data.replace(b"/", b"\\/", 1),
+        lambda data: re.sub(
+            rb'(": ?")(.)', lambda m: b"%b\\u%04x" % (m[1], m[2][0]), data, count=1
+        ),
     ],
 )
 def test_another_form_of_the_same_value_is_refused(name: str, form: object) -> None:

@@ -138,13 +138,7 @@ class Move:
 def standing(session: Session, heard: Heard[Commitments | SignatureShares]) -> Standing:
     """Return where a session stands; raises nothing for what others sent."""
     slots = set(session.request.slots)
-    commitments: dict[int, dict[str, Commitments]] = {}
-    answers: dict[int, list[SignatureShares]] = {}
-    for message in heard.messages:
-        if isinstance(message, SignatureShares):
-            answers.setdefault(message.attempt, []).append(message)
-        elif set(message.nonces) == slots:
-            commitments.setdefault(message.attempt, {})[message.sender] = message
+    commitments, answers = _by_attempt(session, heard)
     unfit = _unfit(commitments)
     culprits = set(heard.two_tongued) | unfit
     finished: Package | None = None
@@ -182,6 +176,20 @@ def standing(session: Session, heard: Heard[Commitments | SignatureShares]) -> S
         tardy=tardy,
         lines=heard.ignored,
     )
+
+
+def _by_attempt(
+    session: Session, heard: Heard[Commitments | SignatureShares]
+) -> tuple[dict[int, dict[str, Commitments]], dict[int, list[SignatureShares]]]:
+    """Return who committed in each attempt, and what was answered in it."""
+    commitments: dict[int, dict[str, Commitments]] = {}
+    answers: dict[int, list[SignatureShares]] = {}
+    for message in heard.messages:
+        if isinstance(message, SignatureShares):
+            answers.setdefault(message.attempt, []).append(message)
+        elif set(message.nonces) == set(session.request.slots):
+            commitments.setdefault(message.attempt, {})[message.sender] = message
+    return commitments, answers
 
 
 def next_move(
