@@ -39,7 +39,8 @@ def ceremony() -> None:
     whenever it suits, until it says that nothing is left to do.
 
     Messages travel in the project folder, keys/groups/GROUP/messages/, with git, a
-    stick or a shared disk; or through a relay, with --exchange https://...
+    stick or a shared disk; through a relay, with --exchange https://...; or on paper,
+    with export and import.
     """
 
 

@@ -47,6 +47,8 @@ class SigningRequest(Document, frozen=True, kw_only=True):
     """SHA-256 of the payload that is signed: statement, layout, root, key packet."""
     manifest: HexDigest | None
     """SHA-256 of SHA256SUMS, for a release."""
+    messages: HexDigest
+    """Digest of the bytes that are signed first, slot by slot: nobody signs others."""
     at: Time
     """When the signatures say they were made."""
     namespace: Text

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from relsign.crypto.keys import Ed25519Public, parse_ed25519
+import msgspec
+
+from relsign.crypto.keys import Ed25519Public, material_digests, parse_ed25519
 from relsign.errors import InputError
 from relsign.formats.root import MAX_ROOT_BYTES, parse_root
 from relsign.formats.roster import Ed25519Key, Member, parse_roster
@@ -39,18 +41,25 @@ def load_members(path: Path) -> Members:
     where = os.fspath(path)
     data = read_bounded(path, MAX_ROOT_BYTES)
     revoked: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
     members: tuple[Member, ...]
     if data.startswith(b"{"):
         policy = parse_root(data, where).signed.policy
         members = policy.members
         revoked = frozenset(one.keyid for one in policy.revoked_keys)
+        gone = frozenset(
+            digest
+            for one in policy.revoked_keys
+            if not isinstance(one.material_sha256, msgspec.UnsetType)
+            for digest in one.material_sha256
+        )
     else:
         members = parse_roster(data, where).member
     served: dict[str, RelayMember] = {}
     for member in members:
         if isinstance(member.key, Ed25519Key):
             key = parse_ed25519(bytes.fromhex(member.key.public), f"{where}: {member.name}")
-            if key.keyid not in revoked:
+            if key.keyid not in revoked and not gone & set(material_digests(key)):
                 served.setdefault(key.keyid, RelayMember(member.name, key))
     if not served:
         raise InputError(

@@ -12,7 +12,7 @@ from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.charter import Charter, Group
 from relsign.formats.names import Base64
 from relsign.formats.roster import FrostKey, Member
-from relsign.sign.attendance import CERTIFICATE_FILE
+from relsign.sign.attendance import CERTIFICATE_FILE, read_previous_group
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity
 from relsign.sign.exchanges.open import open_exchange
@@ -72,12 +72,24 @@ def require_own_roster(workspace: Workspace, charter: Charter) -> None:
             expected=project,
             got=charter.project,
         )
-    names = tuple(p.name for p in charter.participants)
-    if identities_of(workspace, names) != charter.identities():
+    previous = read_previous_group(workspace, charter)
+    leaving = {} if previous is None else previous.identities()
+    people = {n: leaving[n] for n in charter.dealers if n in leaving} | charter.identities()
+    if identities_of(workspace, tuple(people)) != people:
         raise VerificationError(
             "the charter names other keys than your roster",
             where=charter.group,
             hint="find out which of the two is right before you take part",
+        )
+    enrolled = {
+        m.name: m.key.public for m in workspace.roster().member if isinstance(m.key, FrostKey)
+    }
+    if previous is not None and enrolled.get(charter.group, previous.key) != previous.key:
+        raise VerificationError(
+            "the roster has another key of this name",
+            where=charter.group,
+            expected=enrolled[charter.group][:16],
+            got=previous.key[:16],
         )
 
 

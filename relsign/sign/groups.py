@@ -143,7 +143,7 @@ def belongings_of(keys: Path, person: str) -> Belongings:
 
 def share_name(group: Group) -> str:
     """Return the name of a share in the vault: its key and its group document."""
-    return f"{_SHARE}{group.key[:16]}-{sha256_hex(group.to_bytes())[:16]}"
+    return f"{_SHARE}{group.key[:32]}-{sha256_hex(group.to_bytes())[:16]}"
 
 
 def has_share(mine: Belongings, group: Group) -> bool:
@@ -166,7 +166,7 @@ def older_shares(mine: Belongings, group: Group) -> tuple[str, ...]:
 
     Each still signs with the others of its time until it is destroyed.
     """
-    start = f"{_SHARE}{group.key[:16]}-"
+    start = f"{_SHARE}{group.key[:32]}-"
     names = mine.vault.names()
     return tuple(n for n in names if n.startswith(start) and n != share_name(group))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from relsign.sign.ceremony.hearing import is_signed_by
 from relsign.sign.ceremony.member import Member
 from relsign.sign.ceremony.session import Session
 from relsign.sign.exchanges.directory import DirectoryExchange
@@ -28,10 +29,14 @@ def open_meeting(folder: Path, place: str | None, identity: Identity) -> Exchang
 
 
 def keep_messages(folder: Path, member: Member, session: Session) -> None:
-    """Copy into `folder` what a member heard of a session; raise as `Exchange.put`."""
+    """Copy into `folder` what a member heard of a session from its people.
+
+    Junk stays where it is: it would travel with the release.  Raises as `Exchange.put`.
+    """
     make_real_folder(folder)
     kept = DirectoryExchange(folder)
     here = set(kept.messages(session.session_id).messages)
+    people = session.group.identities().values()
     for message in member.exchange.messages(session.session_id).messages:
-        if message not in here:
+        if message not in here and is_signed_by(message, people):
             kept.put(session.session_id, message)

@@ -40,9 +40,13 @@ class Renewing:
     group: Group
     before: bytes
     """The certificate as it is in the project."""
-    session: Session
-    is_done: bool
-    """Whether the project has the renewed certificate already."""
+    session: Session | None
+    """None where the project has the renewed certificate already."""
+
+    @property
+    def is_done(self) -> bool:
+        """Say whether the project has the renewed certificate already."""
+        return self.session is None
 
     @property
     def ends_at(self) -> datetime | None:
@@ -104,16 +108,16 @@ def open_renewal(workspace: Workspace, group: Group, now: datetime) -> Renewing:
         )
     renewal, before = read_renewal(workspace, group), _certificate(workspace, group)
     ends_at = parse_certificate(before, group.name).expires_at
-    is_done = renewal.certificate != sha256_hex(before) and ends_at == renewal.expires
-    if not is_done:
-        _check(renewal, group, before, ends_at, now)
+    if renewal.certificate != sha256_hex(before) and ends_at == renewal.expires:
+        return Renewing(renewal, group, before, None)
+    _check(renewal, group, before, ends_at, now)
     session = renewal_session(group, before, renewal.at, renewal.expires)
-    return Renewing(renewal, group, before, session, is_done)
+    return Renewing(renewal, group, before, session)
 
 
 def has_agreed(member: Member, renewing: Renewing) -> bool:
     """Say whether this participant took part in the session before."""
-    stands, _ignored = look(member, renewing.session)
+    stands, _ignored = look(member, _session(renewing))
     return member.name in {*stands.committed, *stands.answered}
 
 
@@ -124,13 +128,19 @@ def join_renewal(
 
     Raises what `take_part` raises.
     """
-    visit = take_part(member, renewing.session, again=again)
+    visit = take_part(member, _session(renewing), again=again)
     made = visit.outputs.get(CERTIFICATE)
     if made is None:
         return visit, None
     group = renewing.group
     write_whole(workspace.group_folder(group.name) / CERTIFICATE_FILE, made)
     return visit, write_card(workspace, group)
+
+
+def _session(renewing: Renewing) -> Session:
+    if renewing.session is None:
+        raise InputError("is renewed already", where=renewing.group.name)
+    return renewing.session
 
 
 def _check(

@@ -30,6 +30,7 @@ REQUEST = SigningRequest(
     group=AA,
     subject=BB,
     manifest=CC,
+    messages=AA,
     at=NOON,
     namespace="file",
     slots=("statement", "minisign.1"),
@@ -109,6 +110,7 @@ def test_a_request_is_named_by_all_it_says() -> None:
         build(project="gzip2"),
         build(subject="cc" * 32),
         build(manifest=None),
+        build(messages="dd" * 32),
         build(namespace="git"),
         build(slots=("statement",)),
     ]

@@ -20,7 +20,7 @@ commits to anything: an OpenPGP certificate that has expired, a text that a form
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from relsign.crypto import openpgp_make, signify, sshsig
@@ -31,6 +31,7 @@ from relsign.crypto.openpgp_armor import armor
 from relsign.formats.charter import Group
 from relsign.formats.envelope import INTOTO_PAYLOAD, pae
 from relsign.formats.manifest import encode_manifest
+from relsign.formats.names import Digest
 from relsign.formats.recipe import Recipe
 from relsign.formats.root import Root
 from relsign.formats.signing import RequestKind, SigningRequest
@@ -88,8 +89,6 @@ def release_session(
         outputs += _openpgp(group, certificate, manifest, at)
         payload = release_tag(group, certificate, recipe, statement).payload
         outputs += [_tag(group, certificate, payload, at)] if payload else []
-    # A form that cannot be made is found out here, not after nonces were published for it.
-    plan(tuple(outputs), {})
     return _session(
         group,
         "release",
@@ -184,14 +183,23 @@ def _session(
     manifest: bytes | None = None,
 ) -> Session:
     slots = dict.fromkeys(slot for output in outputs for slot in output.slots)
+    # A form that cannot be made is found out here, not after nonces were published for it.
+    first = plan(outputs, {})
     request = SigningRequest(
         kind=kind,
         project=group.project,
         group=sha256_hex(group.to_bytes()),
         subject=sha256_hex(subject),
         manifest=None if manifest is None else sha256_hex(manifest),
+        messages=messages_digest(first),
         at=at,
         namespace=NAMESPACE,
         slots=tuple(slots),
     )
     return Session(request, outputs, group)
+
+
+def messages_digest(messages: Mapping[str, bytes]) -> Digest:
+    """Return one digest of the bytes to be signed, by slot."""
+    lines = [f"{slot} {sha256_hex(messages[slot])}\n" for slot in sorted(messages)]
+    return sha256_hex("".join(lines).encode())

@@ -99,6 +99,7 @@ def demo_session(group: Group) -> Session:
         group=Digest(hashlib.sha256(group.to_bytes()).hexdigest()),
         subject=Digest("1" * 64),
         manifest=None,
+        messages=Digest("2" * 64),
         at=NOW,
         namespace="file",
         slots=tuple(slot for output in outputs for slot in output.slots),
