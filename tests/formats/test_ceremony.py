@@ -80,7 +80,7 @@ def test_a_message_is_read_as_it_was_written(kind: str) -> None:
 def test_wrong_fields_are_refused(
     kind: str, path: Path, new: object, where: str, words: str
 ) -> None:
-    place = f"message: message.{where}" if where else "message: message"
+    place = f"message: {where}" if where else "message"
     assert_refused(parse_message, dump(change(plain(MESSAGES[kind]), path, new)), place, words)
 
 

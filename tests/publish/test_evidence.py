@@ -141,9 +141,13 @@ def test_one_openpgp_signature_a_signer(project: Project, tmp_path: Path, capsys
     assert mine.run_signing("sign", "--as", "petra", "--yes") == 0
     path = mine.release.signatures / "petra.asc"
     good = path.read_bytes()
-    path.write_bytes(good * 3)
     root, manifest = current(mine), collect(mine).files["SHA256SUMS"]
     signers = tuple(p for p in root.having("signer") if isinstance(p.key, OpenPGPPublic))
+    path.write_bytes(good * 3)
+    odd = stock_signatures(mine.release, signers, {"petra"}, manifest, now_utc())
+    assert odd.files == {}
+    assert odd.notes == ("signatures/petra.asc: left out: not one signature",)
+    path.write_bytes(good)
     found = stock_signatures(mine.release, signers, {"petra"}, manifest, now_utc())
     assert len(split_signatures(found.files["SHA256SUMS.asc"], "asc")) == 1
     assert found.notes == ()
