@@ -71,12 +71,18 @@ def join(
     it says whom it waits for.
     """
     from relsign.sign.attendance import Attendee, attend, has_joined, read_charter
-    from relsign.sign.group_people import group_exchange, identity_party, require_own_roster
+    from relsign.sign.group_people import (
+        group_exchange,
+        identity_party,
+        require_own_roster,
+        require_part,
+    )
     from relsign.sign.keystore import KeyStore
     from relsign.sign.person import open_person
 
     charter = read_charter(workspace, group)
     require_own_roster(workspace, charter)
+    require_part(workspace, charter, name)
     party = identity_party(workspace, name)
     person = open_person(KeyStore(keys), party, descriptor)
     place = group_exchange(workspace, group, exchange, person.identity)

@@ -17,6 +17,7 @@ from relsign.cli.options import (
     show_path,
 )
 from relsign.cli.talk import talk
+from relsign.errors import InputError
 from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 
@@ -62,6 +63,7 @@ def new(
     from relsign.sign.ceremony.charter import Terms, keygen_charter
     from relsign.sign.group_people import identities_of
 
+    _refuse_twice(members)
     project = workspace.recipe().project.name
     # A key that seems to come from the future is refused by a machine whose clock is behind.
     created = now_utc().replace(microsecond=0) - timedelta(days=1)
@@ -101,6 +103,7 @@ def reshare(
     from relsign.sign.ceremony.charter import reshare_charter
     from relsign.sign.group_people import certificate_end, identities_of
 
+    _refuse_twice(members)
     before = present_group(workspace, group)
     charter = reshare_charter(
         before,
@@ -142,6 +145,13 @@ def repair(
         before, lost, helpers, expires=certificate_end(workspace, before), nonce=token_bytes(32)
     )
     _propose(workspace, charter, before, (name, keys, descriptor, exchange))
+
+
+def _refuse_twice(members: tuple[str, ...]) -> None:
+    """Refuse a member who is named twice: somebody else was meant, and would be missing."""
+    twice = sorted({name for name in members if members.count(name) > 1})
+    if twice:
+        raise InputError("named twice", where="--member", got=", ".join(twice))
 
 
 def _propose(

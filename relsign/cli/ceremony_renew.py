@@ -58,6 +58,7 @@ def renew(
     from relsign.sign.renewing import open_renewal, propose_renewal
 
     now, found = now_utc(), present_group(workspace, group)
+    party = identity_party(workspace, name)
     if days is not None:
         click.echo(show_path(propose_renewal(workspace, found, days, now)))
     renewing = open_renewal(workspace, found, now)
@@ -65,7 +66,7 @@ def renew(
     if renewing.is_done:
         _show_done(workspace, renewing)
         return
-    person = open_person(KeyStore(keys), identity_party(workspace, name), descriptor)
+    person = open_person(KeyStore(keys), party, descriptor)
     _take_part(workspace, renewing, person, exchange, again=again, yes=yes)
 
 

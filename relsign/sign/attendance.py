@@ -111,6 +111,7 @@ def propose(attendee: Attendee, charter: Charter, previous: Group | None) -> Pat
     Raises InputError where the charter cannot stand, or another is under way.
     """
     agreed = agree(charter, previous)
+    _refuse_second_key(attendee.workspace, charter)
     path = attendee.workspace.group_folder(charter.group) / CHARTER_FILE
     if path.exists() and _under_way(attendee.workspace, charter):
         raise InputError(
@@ -125,6 +126,20 @@ def propose(attendee: Attendee, charter: Charter, previous: Group | None) -> Pat
     return path
 
 
+def _refuse_second_key(workspace: Workspace, charter: Charter) -> None:
+    """Refuse to make a key where one of that name was made by another ceremony."""
+    path = workspace.group_folder(charter.group) / GROUP_FILE
+    if charter.kind != "keygen" or not path.exists():
+        return
+    if present_group(workspace, charter.group).ceremony != ceremony_id(charter):
+        raise InputError(
+            "a key of that name exists",
+            where=str(path),
+            got=charter.group,
+            hint="choose another name; for new shares of this key: `relsign ceremony reshare`",
+        )
+
+
 def _under_way(workspace: Workspace, charter: Charter) -> bool:
     """Say whether a ceremony other than this one was begun and not finished."""
     present = read_charter(workspace, charter.group)
@@ -136,6 +151,8 @@ def read_charter(workspace: Workspace, group: str) -> Charter:
     """Return the charter of the ceremony under way; raise InputError where there is none."""
     path = workspace.group_folder(group) / CHARTER_FILE
     hint = "take it from whoever proposed the ceremony, or run `relsign ceremony new`"
+    if (path.parent / GROUP_FILE).exists():
+        hint = "no ceremony is under way; the key stands"
     return parse_charter(workspace.read(path, hint), str(path))
 
 
@@ -235,6 +252,7 @@ def _publish(attendee: Attendee, payload: bytes, agreed: Agreed) -> None:
 def _keep(attendee: Attendee, agreed: Agreed, step: Step, transcript: bytes) -> None:
     """Keep what a ceremony made: the share first, the group's document last."""
     outcome, charter = step.done, agreed.charter
+    _refuse_second_key(attendee.workspace, charter)
     if outcome is None:
         raise NotEnoughError("the ceremony is not over")
     if outcome.share is not None:

@@ -54,7 +54,11 @@ def verify_history(workspace: Workspace, name: str) -> History:
             lines.append(_line(transcript, result))
         after = [result for result in made if result != group]
         if len(after) > 1:
-            raise VerificationError("two ceremonies follow one group", where=name)
+            raise VerificationError(
+                "two ceremonies follow one group",
+                where=f"keys/groups/{name}",
+                hint="find out which one counts, and take the other's transcript away",
+            )
         if not after:
             break
         group = after[0]

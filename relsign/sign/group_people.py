@@ -22,6 +22,8 @@ from relsign.system.files import make_folder, read_bounded, write_whole
 from relsign.system.workspace import MAX_TEXT_BYTES, Workspace
 
 ROSTER = "keys/roster.toml"
+_TAKEN = ("allowed_signers", "root")
+"""Files that are published beside the keys."""
 CARD_FILE = "member.toml"
 
 
@@ -42,13 +44,50 @@ def identity_party(workspace: Workspace, name: str) -> Party:
     )
 
 
+def _with_a_role(party: Party) -> Party:
+    """Return a party who may share a key; raise InputError for a machine or a service."""
+    if {"signer", "owner"} & set(party.roles):
+        return party
+    raise InputError(
+        "who shares a key is a signer or an owner",
+        where=ROSTER,
+        got=f"{party.name}: {', '.join(party.roles)}",
+        hint="give the person a key with that role: `relsign key new`",
+    )
+
+
+def require_part(workspace: Workspace, charter: Charter, name: str) -> None:
+    """Refuse who has nothing to do in a ceremony; old holders destroy their shares in one."""
+    previous = read_previous_group(workspace, charter)
+    people = {*charter.identities(), *charter.dealers, *(previous.identities() if previous else ())}
+    if name not in people:
+        raise InputError(
+            "takes no part in this ceremony",
+            where=charter.group,
+            got=name,
+            expected=", ".join(sorted(people)),
+        )
+
+
+def require_free_name(workspace: Workspace, group: str) -> None:
+    """Refuse a group called as somebody who is no group, or as a file of a publication."""
+    if group in _TAKEN or any(
+        m.name == group and not isinstance(m.key, FrostKey) for m in workspace.roster().member
+    ):
+        raise InputError(
+            "a group cannot be called so: the name is taken",
+            got=group,
+            hint="choose another name, such as PROJECT-release",
+        )
+
+
 def identities_of(workspace: Workspace, names: tuple[str, ...]) -> dict[str, bytes]:
     """Return the raw identity keys of members by name.
 
     Raises InputError for somebody who is not in the roster, is no person with an ed25519
     key, or is there twice by another name.
     """
-    parties = [identity_party(workspace, name) for name in dict.fromkeys(names)]
+    parties = [_with_a_role(identity_party(workspace, name)) for name in dict.fromkeys(names)]
     operators: dict[str, str] = {}
     for party in parties:
         other = operators.setdefault(party.operator, party.name)
@@ -65,6 +104,7 @@ def identities_of(workspace: Workspace, names: tuple[str, ...]) -> dict[str, byt
 def require_own_roster(workspace: Workspace, charter: Charter) -> None:
     """Refuse a charter of another project, or of people this roster knows by other keys."""
     project = workspace.recipe().project.name
+    require_free_name(workspace, charter.group)
     if charter.project != project:
         raise VerificationError(
             "the charter is of another project",

@@ -82,6 +82,8 @@ def propose_renewal(workspace: Workspace, group: Group, days: int, now: datetime
         at=at,
         expires=at + lasts,
     )
+    before = _certificate(workspace, group)
+    _check(renewal, group, before, parse_certificate(before, group.name).expires_at, now)
     write_whole(path, renewal.to_bytes())
     return path
 

@@ -124,3 +124,47 @@ def test_collect_brings_all_that_the_group_made(shared: Shared, tmp_path: Path) 
     (shared.project.release.signatures / f"{GROUP}.sig").unlink()
     assert shared.project.run("collect", str(theirs)) == 1
     assert not (shared.project.release.signatures / f"{GROUP}.sig").exists()
+
+
+THREE = ("--member", "sam", "--member", "sara", "--member", "sven", "--threshold", "2")
+REFUSED: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "a second key of one name": (("new", GROUP, *THREE), "sam", "a key of that name exists"),
+    "a member named twice": (("new", "g", "--member", "sam", *THREE), "sam", "named twice"),
+    "the name of a member": (("new", "sara", *THREE), "sam", "the name is taken"),
+    "the name of a file": (("new", "allowed_signers", *THREE), "sam", "the name is taken"),
+    "a machine": (
+        ("new", "g", "--member", "builder-a", "--member", "sam", "--threshold", "2"),
+        "sam",
+        "a signer or an owner",
+    ),
+    "nobody of that name": (
+        ("new", "g", "--member", "mallory", "--member", "sam", "--threshold", "2"),
+        "sam",
+        "no member of that name",
+    ),
+    "no exchange": (("new", "g", *THREE, "--exchange", " "), "sam", "no exchange is named"),
+    "an end that is no later": (("renew", GROUP, "--days", "9"), "sam", "does not end later"),
+    "a dealer named twice": (
+        ("reshare", GROUP, "--dealer", "sam", "--dealer", "sam"),
+        "sam",
+        "dealer named twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_leaves_nothing(
+    shared: Shared, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, person, said = REFUSED[name]
+    before = {p: p.read_bytes() for p in shared.project.folder.rglob("*") if p.is_file()}
+    assert shared.run_as(person, "ceremony", *words) == 2
+    assert said in capsys.readouterr().err
+    after = {p: p.read_bytes() for p in shared.project.folder.rglob("*") if p.is_file()}
+    assert after == before
+
+
+def test_who_has_no_part_is_told_so(shared: Shared, capsys: pytest.CaptureFixture[str]) -> None:
+    own = Project(shared.project.folder, shared.project.keys, shared.project.site)
+    assert own.run_signing("ceremony", "join", GROUP, "--yes", "--as", "olga") == 2
+    assert "takes no part in this ceremony" in capsys.readouterr().err

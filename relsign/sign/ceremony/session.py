@@ -205,6 +205,8 @@ def next_move(
         kind = "excluded" if stands.finished is None else "done"
         return Move(kind, attempt=stands.attempt, package=stands.finished)
     own = next((p for p in stands.packages if me in p.answered.get(FIRST_ROUND, ())), None)
+    # There is no attempt to give up where nobody began one with this participant.
+    again = again and (own is not None or me in stands.committed or bool(stands.packages))
     if me not in stands.ahead and (again or _is_lost(own, me, spent.get(stands.attempt, 0))):
         return Move("commit", attempt=stands.attempt + 1)
     if own is None and spent.get(stands.attempt, 0):
@@ -429,11 +431,7 @@ def _choose(session: Session, stands: Standing, me: str) -> Move:
         # Who lets others wait in vain again and again may still choose, and is not chosen.
         others = [name for name in others if name in fit]
     if len(others) + 1 < need:
-        free = tuple(
-            h.name
-            for h in session.group.holders
-            if h.name not in stands.committed and h.name not in stands.culprits
-        )
+        free = tuple(n for n in _others(session, stands, me) if n not in stands.committed)
         return Move("wait", awaiting=free, any_of=need - len(others) - 1)
     names = sorted((me, *others[: need - 1]))
     signers = tuple((name, sha256_hex(stands.committed[name].to_bytes())) for name in names)
@@ -452,9 +450,8 @@ def _answer(session: Session, package: Package, number: int) -> Move:
 
 
 def _others(session: Session, stands: Standing, me: str) -> tuple[str, ...]:
-    return tuple(
-        h.name for h in session.group.holders if h.name != me and h.name not in stands.culprits
-    )
+    out = {me, *stands.culprits}
+    return tuple(h.name for h in session.group.holders if h.name not in out)
 
 
 def _late(tardy: Mapping[str, int]) -> set[str]:

@@ -20,6 +20,10 @@ def open_exchange(place: str, identity: Identity) -> Exchange:
     """
     if place.lower().startswith(("http://", "https://")):
         return RelayExchange(audience_of(place), identity)
+    if not place.strip():
+        raise InputError(
+            "no exchange is named", where="--exchange", hint="leave it out, or name it"
+        )
     if "://" in place:
         raise InputError(
             "no such kind of exchange",
