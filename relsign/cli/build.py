@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from relsign.build.engine import Engine
     from relsign.build.target import Bench, BuiltTarget
     from relsign.crypto.keys import Party
+    from relsign.crypto.raw_signing import Sign
     from relsign.formats.fingerprint import Fingerprint
     from relsign.sign.commit import BuiltRelease, Held
-    from relsign.sign.links import Sign
 
 UNSIGNED = "unsigned"
 

@@ -151,7 +151,12 @@ def _refuse_twice(members: tuple[str, ...]) -> None:
     """Refuse a member who is named twice: somebody else was meant, and would be missing."""
     twice = sorted({name for name in members if members.count(name) > 1})
     if twice:
-        raise InputError("named twice", where="--member", got=", ".join(twice))
+        raise InputError(
+            "named twice",
+            where="--member",
+            got=", ".join(twice),
+            hint="name each person once: was somebody else meant?",
+        )
 
 
 def _propose(

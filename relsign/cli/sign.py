@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from relsign.cli.asking import ask
 from relsign.cli.options import (
     EXISTING,
     as_option,
@@ -20,7 +20,6 @@ from relsign.cli.options import (
 from relsign.cli.show import human_size, short_digest
 from relsign.cli.talk import talk
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import InputError
 from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 
@@ -94,16 +93,12 @@ def sign(
     show_changes(workspace, earlier, request, root, clones, full=full)
     show_request(request, full=full)
     show_expiring(root, request.layout.layout.expires, now)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise InputError("no terminal to ask on", hint="read the request above, then use --yes")
-        click.confirm("Sign?", abort=True, err=True)
+    ask("Sign?", "the request", yes=yes)
     store = KeyStore(keys)
     sharing = bool(groups_of(root, name, "release"))
     person = open_person(store, party, descriptor) if sharing else None
     signer = person.signer if person is not None else store.open_for(party, descriptor)
-    parties = (*root.having("signer"), *root.having("release"))
-    for path in sign_release(release, request, parties, party, signer.sign):
+    for path in sign_release(release, request, root.statement_signers, party, signer.sign):
         click.echo(show_path(path))
     talk(f"{name} signed {release.project} {release.version}")
     if person is not None:

@@ -14,11 +14,10 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from relsign.crypto.keys import Ed25519Public
-from relsign.crypto.raw_signing import checked_signature
+from relsign.crypto.raw_signing import Sign, checked_signature
 from relsign.crypto.signatures import verify_ed25519
 from relsign.errors import InputError, VerificationError
 
@@ -68,7 +67,7 @@ def parse_public_key(data: bytes, where: str) -> MinisignKey:
 
 
 def signature_file(
-    sign: Callable[[bytes], bytes], raw: bytes, data_digest_blake2b512: bytes, trusted_comment: str
+    sign: Sign, raw: bytes, data_digest_blake2b512: bytes, trusted_comment: str
 ) -> bytes:
     """Return the ``.minisig`` file that `sign` makes: raw Ed25519, called twice.
 

@@ -101,6 +101,17 @@ def stock_files(parties: tuple[Party, ...]) -> tuple[StockFile, ...]:
     return tuple(files)
 
 
+def left_by(parties: tuple[Party, ...]) -> tuple[StockFile, ...]:
+    """Return every file that `parties` may have left, published or not.
+
+    Beside a release key a person's minisign file is not: its format holds one signature.
+    """
+    published = stock_files(parties)
+    names = {file.name for file in published}
+    others = (file for file in _of_people(parties, GPG, minisign=True) if file.name not in names)
+    return (*published, *others)
+
+
 def place_of(
     name: str, data: bytes, parties: tuple[Party, ...], manifest: bytes, now: datetime
 ) -> str | None:

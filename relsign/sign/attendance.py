@@ -233,7 +233,12 @@ def _seed(attendee: Attendee, charter: Charter) -> bytes:
         vault.store(name, held.to_bytes(), attendee.passphrase)
     held = parse_held_ceremony(vault.load(name, attendee.passphrase), name)
     if (held.ceremony, held.name) != (ceremony, attendee.name):
-        raise VerificationError("kept for another ceremony", where=name, got=held.ceremony[:16])
+        raise VerificationError(
+            "kept for another ceremony",
+            where=name,
+            got=held.ceremony[:16],
+            hint="somebody exchanged files in your vault: restore it from your backup",
+        )
     return bytes.fromhex(held.seed)
 
 

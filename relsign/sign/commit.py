@@ -26,6 +26,7 @@ from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
+from relsign.crypto.raw_signing import Sign
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.commitment import (
     COMMITMENT_PAYLOAD,
@@ -46,7 +47,7 @@ from relsign.formats.fingerprint import (
 from relsign.formats.link import Byproducts, Host, ReleaseBinding, link_file_name
 from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
-from relsign.sign.links import BuildTimes, Sign, seal, sign_evidence
+from relsign.sign.links import BuildTimes, seal, sign_evidence
 from relsign.sign.materials import require_own_materials
 from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
 from relsign.system.files import (

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from relsign.crypto.keys import Party
-from relsign.crypto.stock import StockFile, stock_files
+from relsign.crypto.stock import StockFile, left_by
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
 from relsign.formats.commitment import COMMITMENT_ENDING
@@ -27,13 +27,12 @@ from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.manifest import encode_manifest
-from relsign.formats.statement import Statement, parse_statement
+from relsign.formats.statement import parse_statement
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.merge import add_signatures
 from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
 from relsign.sign.received import ARTIFACTS, ReceivedBuild, copy_artifact, read_received
 from relsign.sign.release import read_statement
-from relsign.sign.stock import check_stock_signature, has_stock_form, stock_file_name
 from relsign.system.files import host_error, make_folder, read_bounded, sync_folder, write_whole
 from relsign.system.workspace import ReleaseFolder
 from relsign.verify.root import TrustedRoot
@@ -90,8 +89,7 @@ def collect_release(
         *(partial(_take_build, work, builder) for builder in builders),
         partial(_take_layout, work),
         partial(_take_statement, work),
-        *(partial(_take_stock, work, p) for p in root.having("signer") if has_stock_form(p)),
-        *(partial(_take_release_file, work, file) for file in _release_files(root)),
+        *(partial(_take_stock, work, file) for file in left_by(root.statement_signers)),
         *(partial(_take_messages, work, topic) for topic in _topics(other)),
     ]
     for job in jobs:
@@ -224,8 +222,7 @@ def _take_statement(work: _Exchange) -> str:
     payload = parse_envelope(data, STATEMENT_FILE).payload
     predicate = parse_statement(payload, STATEMENT_FILE).predicate
     _require_this_release(work.mine, STATEMENT_FILE, predicate.project, predicate.version)
-    parties = (*work.root.having("signer"), *work.root.having("release"))
-    return _merge(work, work.mine.statement_file, data, parties)
+    return _merge(work, work.mine.statement_file, data, work.root.statement_signers)
 
 
 def _read(path: Path) -> bytes | None:
@@ -250,41 +247,17 @@ def _merge(work: _Exchange, path: Path, data: bytes, parties: tuple[Party, ...])
     return f"{path.name}: {', '.join(added)}" if added else ""
 
 
-def _take_stock(work: _Exchange, party: Party) -> str:
-    """Copy a signer's signature for stock tools, if it holds for this statement."""
-    name = stock_file_name(party)
-    try:
-        data = read_bounded(work.other.signatures / name, MAX_STOCK_BYTES)
-    except NotEnoughError:
-        return ""
-    envelope = read_statement(work.mine)
-    if envelope is None:
-        raise NotEnoughError("no statement it could belong to is here", where=f"signatures/{name}")
-    statement = parse_statement(envelope.payload, STATEMENT_FILE)
-    check_stock_signature(party, data, statement, work.now)
-    if _has_good_stock(work, party, statement):
-        return ""
-    make_real_folder(work.mine.signatures)
-    write_whole(work.mine.signatures / name, data)
-    return f"signatures/{name}"
-
-
-def _release_files(root: TrustedRoot) -> tuple[StockFile, ...]:
-    """Return what the release key may have left for stock tools."""
-    return tuple(f for f in stock_files(root.statement_signers) if "release" in f.party.roles)
-
-
-def _take_release_file(work: _Exchange, file: StockFile) -> str:
-    """Copy a signature file of the release key, if it holds for this statement."""
-    envelope = read_statement(work.mine)
+def _take_stock(work: _Exchange, file: StockFile) -> str:
+    """Copy a signature file for stock tools, if it holds for this statement."""
+    place = f"signatures/{file.name}"
     try:
         data = read_bounded(work.other.signatures / file.name, MAX_STOCK_BYTES)
     except NotEnoughError:
         return ""
+    envelope = read_statement(work.mine)
     if envelope is None:
-        raise NotEnoughError("no statement it could belong to is here", where=file.name)
-    statement = parse_statement(envelope.payload, STATEMENT_FILE)
-    manifest = encode_manifest(statement.digests())
+        raise NotEnoughError("no statement it could belong to is here", where=place)
+    manifest = encode_manifest(parse_statement(envelope.payload, STATEMENT_FILE).digests())
     file.checked(data, manifest, work.now)
     mine = work.mine.signatures / file.name
     try:
@@ -292,7 +265,7 @@ def _take_release_file(work: _Exchange, file: StockFile) -> str:
     except (NotEnoughError, InputError, VerificationError):
         make_real_folder(work.mine.signatures)
         write_whole(mine, data)
-        return f"signatures/{file.name}"
+        return place
     return ""
 
 
@@ -315,12 +288,3 @@ def _take_messages(work: _Exchange, topic: str) -> str:
         mine.put(topic, message)
     work.leave(f"ceremony/{topic[:8]}/", there.ignored)
     return f"ceremony/{topic[:8]}: {len(fresh)} messages" if fresh else ""
-
-
-def _has_good_stock(work: _Exchange, party: Party, statement: Statement) -> bool:
-    try:
-        present = read_bounded(work.mine.signatures / stock_file_name(party), MAX_STOCK_BYTES)
-        check_stock_signature(party, present, statement, work.now)
-    except (NotEnoughError, InputError, VerificationError):
-        return False
-    return True

@@ -13,11 +13,9 @@ from relsign.formats.charter import Charter, Group
 from relsign.formats.names import Base64
 from relsign.formats.roster import FrostKey, Member
 from relsign.sign.attendance import CERTIFICATE_FILE, read_previous_group
-from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity
-from relsign.sign.exchanges.open import open_exchange
 from relsign.sign.keystore import encode_members, read_card
-from relsign.sign.places import make_real_folder
+from relsign.sign.meeting import open_meeting
 from relsign.system.files import make_folder, read_bounded, write_whole
 from relsign.system.workspace import MAX_TEXT_BYTES, Workspace
 
@@ -66,6 +64,7 @@ def require_part(workspace: Workspace, charter: Charter, name: str) -> None:
             where=charter.group,
             got=name,
             expected=", ".join(sorted(people)),
+            hint="a new holder comes in by `relsign ceremony reshare`",
         )
 
 
@@ -111,6 +110,7 @@ def require_own_roster(workspace: Workspace, charter: Charter) -> None:
             where=charter.group,
             expected=project,
             got=charter.project,
+            hint="run it in that project's folder, or name it with --project",
         )
     previous = read_previous_group(workspace, charter)
     leaving = {} if previous is None else previous.identities()
@@ -130,6 +130,7 @@ def require_own_roster(workspace: Workspace, charter: Charter) -> None:
             where=charter.group,
             expected=enrolled[charter.group][:16],
             got=previous.key[:16],
+            hint="find out which of the two is the group's before you take part",
         )
 
 
@@ -137,15 +138,13 @@ def group_exchange(
     workspace: Workspace, group: str, place: str | None, identity: Identity | None
 ) -> Exchange:
     """Return where a group's messages travel: `place`, or else a folder in the project."""
-    if place is not None:
-        if identity is None and place.lower().startswith(("http://", "https://")):
-            raise InputError("a relay asks who you are", hint="say it with --as NAME")
-        nobody = Identity("", b"", lambda _message: b"")
-        return open_exchange(place, identity or nobody)
+    if identity is None and (place or "").lower().startswith(("http://", "https://")):
+        raise InputError("a relay asks who you are", hint="say it with --as NAME")
+    nobody = Identity("", b"", lambda _message: b"")
     folder = workspace.group_folder(group)
-    make_folder(folder)
-    make_real_folder(folder / "messages")
-    return DirectoryExchange(folder / "messages")
+    if place is None:
+        make_folder(folder)
+    return open_meeting(folder / "messages", place, identity or nobody)
 
 
 def certificate_of(workspace: Workspace, group: Group) -> bytes | None:

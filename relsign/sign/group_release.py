@@ -98,7 +98,7 @@ def _store(signing: GroupSigning, outputs: Mapping[str, bytes]) -> tuple[Path, .
     add_own(
         release.statement_file,
         signing.statement.to_bytes(),
-        (*root.having("signer"), *root.having("release")),
+        root.statement_signers,
         signing.party,
         lambda _message: signature,
     )

@@ -189,7 +189,11 @@ def open_share(mine: Belongings, group: Group, passphrase: bytes) -> SecretShare
     held = parse_share(mine.vault.load(name, passphrase), where)
     share = SecretShare(identifier_of(group.identities()[mine.person]), bytes.fromhex(held.secret))
     if share.verifying != as_shares(group).verifying[share.identifier]:
-        raise VerificationError("the share does not fit the group", where=where)
+        raise VerificationError(
+            "the share does not fit the group",
+            where=where,
+            hint="restore group.json from the project's history, or let the share be repaired",
+        )
     return share
 
 

@@ -58,11 +58,11 @@ from relsign.sign.key_uri import (
 )
 from relsign.sign.opening import GNUPG_FOLDER, asks_for, open_key
 from relsign.sign.passphrase import read_passphrase
-from relsign.sign.private import is_private_folder, read_private
 from relsign.sign.signers.file import create_key_file
 from relsign.sign.signers.gnupg import create_gnupg_key
 from relsign.sign.signers.interface import PSS_SHA256, PublicIdentity, Signer
 from relsign.system.files import host_error, make_folder, read_bounded, sync_folder, write_whole
+from relsign.system.private import is_private_folder, read_private
 from relsign.system.secrecy import forbid_dumps
 
 MAX_CARD_BYTES = 1 << 18

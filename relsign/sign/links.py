@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
+from relsign.crypto.raw_signing import Sign
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, pae
 from relsign.formats.fingerprint import Fingerprint
 from relsign.formats.link import (
@@ -34,9 +34,6 @@ from relsign.formats.provenance import (
 from relsign.formats.statement import Subject
 from relsign.sign.layout import BUILD_COMMAND, SOURCE_COMMAND
 from relsign.verify.fingerprint import materials_of, products_of
-
-Sign = Callable[[bytes], bytes]
-"""Signs the given bytes with one party's key."""
 
 
 @dataclass(frozen=True, slots=True)

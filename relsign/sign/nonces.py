@@ -45,7 +45,8 @@ from relsign.formats.nonces import (
     StepSeeds,
     parse_nonces,
 )
-from relsign.sign.private import (
+from relsign.system.files import sync_folder, write_whole
+from relsign.system.private import (
     PRIVATE_FILE,
     alone,
     erase,
@@ -56,7 +57,6 @@ from relsign.sign.private import (
     with_hint,
     write_first,
 )
-from relsign.system.files import sync_folder, write_whole
 
 Randomness = Callable[[int], bytes]
 """Gives so many random bytes, others each time: `secrets.token_bytes`."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from relsign.crypto.keys import Party
+from relsign.crypto.raw_signing import Sign
 from relsign.crypto.signatures import verify_by, verify_envelope
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, MAX_BUNDLE_BYTES, STATEMENT_FILE
@@ -24,7 +25,7 @@ from relsign.formats.statement import (
     Statement,
     parse_statement,
 )
-from relsign.sign.links import Sign, seal
+from relsign.sign.links import seal
 from relsign.sign.materials import require_own_materials
 from relsign.sign.merge import add_signatures
 from relsign.sign.others import require_followed

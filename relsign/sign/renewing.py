@@ -141,7 +141,11 @@ def join_renewal(
 
 def _session(renewing: Renewing) -> Session:
     if renewing.session is None:
-        raise InputError("is renewed already", where=renewing.group.name)
+        raise InputError(
+            "is renewed already",
+            where=renewing.group.name,
+            hint="owners run `relsign root add --replace` with the card",
+        )
     return renewing.session
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Ed25519Public, Party, parties_of
+from relsign.crypto.raw_signing import Sign
 from relsign.crypto.signatures import verify_ed25519
 from relsign.crypto.tuf import derive_root
 from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
@@ -34,7 +35,6 @@ from relsign.formats.root import (
 from relsign.formats.roster import Roster
 from relsign.formats.tuf import TufSignature
 from relsign.sign.layout import days_later
-from relsign.sign.links import Sign
 from relsign.system.files import make_folder, read_bounded, write_whole
 from relsign.system.workspace import Workspace
 from relsign.verify.root import (

@@ -8,15 +8,14 @@ downloads with reads one.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 
 from relsign.crypto.keys import Ed25519Public, OpenPGPPublic, Party
-from relsign.crypto.minisign import signature_file, verify_file
-from relsign.crypto.openpgp import armor_signatures, split_signatures, verify_detached
+from relsign.crypto.minisign import signature_file
+from relsign.crypto.openpgp import armor_signatures
+from relsign.crypto.raw_signing import Sign
 from relsign.errors import InputError
 from relsign.formats.manifest import encode_manifest
 from relsign.formats.statement import Statement
-from relsign.sign.links import Sign
 
 
 def has_stock_form(party: Party) -> bool:
@@ -40,17 +39,6 @@ def make_stock_signature(party: Party, sign: Sign, statement: Statement) -> byte
     predicate = statement.predicate
     comment = f"{predicate.project} {predicate.version} SHA256SUMS"
     return signature_file(sign, _raw(party), hashlib.blake2b(manifest).digest(), comment)
-
-
-def check_stock_signature(party: Party, data: bytes, statement: Statement, now: datetime) -> None:
-    """Check a signer's file; raise VerificationError or InputError unless it holds."""
-    manifest = encode_manifest(statement.digests())
-    where = f"signatures/{stock_file_name(party)}"
-    if isinstance(party.key, OpenPGPPublic):
-        for signature in split_signatures(data, where):
-            verify_detached(party.key.certificate, signature, manifest, now)
-    else:
-        verify_file(_raw(party), data, hashlib.blake2b(manifest).digest(), where)
 
 
 def _raw(party: Party) -> bytes:

@@ -25,7 +25,8 @@ from relsign.errors import InputError, NotEnoughError
 from relsign.formats.canonical import MAX_BYTES, decode_value
 from relsign.formats.names import Name
 from relsign.formats.sealed import NONCE_BYTES, SALT_BYTES, parse_sealed
-from relsign.sign.private import (
+from relsign.system.files import write_whole
+from relsign.system.private import (
     PRIVATE_FILE,
     alone,
     erase,
@@ -36,7 +37,6 @@ from relsign.sign.private import (
     wiping,
     with_hint,
 )
-from relsign.system.files import write_whole
 
 _ENDING = ".sealed"
 _WHAT = "vault"

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import signal
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,26 +73,6 @@ def fail(name: str) -> None:
 def die(_name: str) -> None:
     """Be a process that is killed."""
     signal.raise_signal(signal.SIGKILL)
-
-
-def forked(act: Callable[[], object]) -> int:
-    """Run `act` in a child process and return its number."""
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-            os._exit(0)
-        finally:
-            traceback.print_exc()
-            os._exit(1)
-    return child
-
-
-def ended(child: int) -> bool:
-    """Wait for a child; say whether it came to its end, and was not killed."""
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
 
 
 def name_of(place: object) -> str:

@@ -12,6 +12,7 @@ import pytest
 from relsign.build.profile import load_profile
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party, check_members
+from relsign.crypto.raw_signing import Sign
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.fingerprint import BuiltArtifact, ProfileDigest
@@ -31,7 +32,7 @@ from relsign.sign.commit import (
     reveal_build,
 )
 from relsign.sign.keystore import KeyStore
-from relsign.sign.links import BuildTimes, Sign
+from relsign.sign.links import BuildTimes
 from relsign.system.files import make_folder, write_whole
 from relsign.verify.agreement import find_agreement, own_evidence, read_reports
 from relsign.verify.commitments import count_committed

@@ -20,7 +20,8 @@ import pytest
 
 from relsign.errors import HostError, InputError
 from relsign.sign.nonces import NonceStore, Seeds
-from tests.sign.faults import At, die, ended, fail, forked, intercepted
+from tests.forks import ended, forked
+from tests.sign.faults import At, die, fail, intercepted
 
 SESSION = "5e" * 32
 STEPS = {2: ("a", "b"), 3: ("c",)}

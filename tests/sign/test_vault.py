@@ -15,7 +15,8 @@ from relsign.crypto.sealing import Cost
 from relsign.errors import HostError, InputError
 from relsign.formats.sealed import MAX_PLAIN_BYTES, parse_sealed
 from relsign.sign.vault import Vault
-from tests.sign.faults import At, die, ended, fail, forked, intercepted
+from tests.forks import ended, forked
+from tests.sign.faults import At, die, fail, intercepted
 
 CHEAP = Cost(1, 8192)
 PASSPHRASE = b"correct horse"

@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,27 +16,8 @@ import pytest
 from relsign.errors import HostError
 from relsign.trust.store import TrustStore
 from relsign.verify.root import open_root
+from tests.forks import ended, forked
 from tests.trust.roots import NOON, pinned, root, seen, signed_root
-
-
-def forked(act: Callable[[], object]) -> int:
-    """Run `act` in a child process and return its number."""
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-            os._exit(0)
-        finally:
-            traceback.print_exc()
-            os._exit(1)
-    return child
-
-
-def ended(child: int) -> bool:
-    """Wait for a child; say whether it came to its end, and was not killed."""
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
 
 
 def counting(store: TrustStore, numbers: Iterable[int], pipe: int) -> int:

@@ -20,8 +20,8 @@ from relsign.trust.get import PART, Wish, get_release
 from relsign.trust.store import TrustStore
 from relsign.verify.verdict import Word
 from tests.build.served import served
+from tests.forks import ended, forked
 from tests.trust.sites import Site, pinned, publishing_root
-from tests.trust.test_crash import ended, forked
 from tests.verify.releases import ARTIFACT, NAME, NOW, Release, make_fingerprint
 
 BUNDLE = "demo-1.0.relsign"

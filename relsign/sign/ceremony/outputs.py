@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from relsign.crypto.raw_signing import Sign
 from relsign.errors import VerificationError
-from relsign.sign.links import Sign
 
 
 @dataclass(frozen=True, slots=True)

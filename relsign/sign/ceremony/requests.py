@@ -28,6 +28,7 @@ from relsign.crypto.digest import sha256_hex
 from relsign.crypto.git_tag import signed_tag
 from relsign.crypto.minisign import signature_file
 from relsign.crypto.openpgp_armor import armor
+from relsign.crypto.raw_signing import Sign
 from relsign.formats.charter import Group
 from relsign.formats.envelope import INTOTO_PAYLOAD, pae
 from relsign.formats.manifest import encode_manifest
@@ -39,7 +40,6 @@ from relsign.formats.statement import Statement
 from relsign.sign.ceremony.outputs import Output, plan
 from relsign.sign.ceremony.session import Session
 from relsign.sign.ceremony.tag import release_tag
-from relsign.sign.links import Sign
 
 NAMESPACE = "file"
 """Of sshsig: what ``ssh-keygen -Y verify -n file`` asks for."""

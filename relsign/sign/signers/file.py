@@ -41,9 +41,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from relsign.errors import HostError, InputError
 from relsign.formats.roster import RsaScheme
-from relsign.sign.private import is_private_folder, read_private
 from relsign.sign.signers.interface import PSS_SHA256, PublicIdentity, check_signature
 from relsign.system.files import host_error, make_folder, new_file, sync_folder
+from relsign.system.private import is_private_folder, read_private
 from relsign.system.process import require_program, run_program
 
 MAX_KEY_FILE_BYTES = 16_384

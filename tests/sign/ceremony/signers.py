@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relsign.crypto.frost.group import Scalar, base, evaluate, identifier_of, scalar_of
 from relsign.crypto.frost.signing import Nonces, SecretShare, make_nonces
 from relsign.crypto.minisign import signature_file
+from relsign.crypto.raw_signing import Sign
 from relsign.formats.charter import Group, Holder
 from relsign.formats.envelope import Envelope, Signature, pae
 from relsign.formats.names import Digest
@@ -34,7 +35,6 @@ from relsign.sign.ceremony.session import (
     next_move,
     standing,
 )
-from relsign.sign.links import Sign
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 MANIFEST = b"aa" * 32 + b"  demo.tar.gz\n"

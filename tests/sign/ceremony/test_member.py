@@ -8,17 +8,27 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from nacl.bindings import crypto_sign_open
 
-from relsign.crypto.digest import sha256_hex
 from relsign.crypto.openpgp_make import revoked
 from relsign.crypto.sealing import receiver_key
 from relsign.errors import HostError
 from relsign.formats.charter import Group
-from relsign.formats.envelope import pae
+from relsign.formats.envelope import pae, parse_envelope
+from relsign.formats.signing import (
+    SIGNING_PAYLOAD,
+    Commitments,
+    SignatureShares,
+    parse_signing_message,
+)
 from relsign.sign.ceremony.member import Member, Privacy, Visit, look, take_part
-from relsign.sign.ceremony.requests import certificate_session, revocation_session
+from relsign.sign.ceremony.requests import (
+    certificate_session,
+    layout_session,
+    revocation_session,
+)
 from relsign.sign.ceremony.session import Session
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity, Received
@@ -137,12 +147,18 @@ def test_a_revocation_is_for_participants_only(tmp_path: Path) -> None:
     assert revoked(certificate, revocation) != certificate
     stands, _ignored = look(members["carol"], session)
     assert stands.finished is None
-    number = crypto_numbers(tmp_path / "exchange" / session.session_id)
-    assert revocation[-32:].hex() not in number
+    shares = [m for m in sent_in(tmp_path, session) if isinstance(m, SignatureShares)]
+    assert len(shares) == 2
+    assert all(not message.shares and set(message.sealed) == set(NAMES) for message in shares)
 
 
-def crypto_numbers(folder: Path) -> str:
-    return "".join(path.read_bytes().hex() for path in sorted(folder.iterdir()))
+def sent_in(folder: Path, session: Session) -> list[Commitments | SignatureShares]:
+    """Return what anybody who reads the exchange can parse."""
+    files = sorted((folder / "exchange" / session.session_id).iterdir())
+    envelopes = [
+        parse_envelope(file.read_bytes(), file.name, payload_type=SIGNING_PAYLOAD) for file in files
+    ]
+    return [parse_signing_message(envelope.payload) for envelope in envelopes]
 
 
 def test_a_box_for_somebody_else_is_no_share(tmp_path: Path) -> None:
@@ -168,7 +184,27 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 
 def test_requests_differ_where_anything_does() -> None:
     group, _shares = deal_group(NAMES, 2)
-    one = certificate_session(group, NOW + timedelta(days=1))
-    two = certificate_session(group, NOW + timedelta(days=2))
-    assert one.session_id != two.session_id
-    assert sha256_hex(one.request.to_bytes()) == one.session_id
+    other, _shares = deal_group(NAMES, 3)
+    day = NOW + timedelta(days=1)
+    sessions = (
+        certificate_session(group, day),
+        certificate_session(group, NOW + timedelta(days=2)),
+        certificate_session(other, day),
+        revocation_session(group),
+        layout_session(group, b"layout", day),
+        layout_session(group, b"another", day),
+        layout_session(group, b"layout", NOW),
+    )
+    assert len({session.session_id for session in sessions}) == len(sessions)
+    again = layout_session(group, b"layout", day)
+    assert again.session_id == sessions[4].session_id
+
+
+def test_the_bytes_themselves_are_in_a_request() -> None:
+    """Of two certificates that differ in nothing else but the bytes to be signed."""
+    group, _shares = deal_group(NAMES, 2)
+    renamed = msgspec.structs.replace(group, user_id="Somebody else <x@example.invalid>")
+    day = NOW + timedelta(days=1)
+    one, two = certificate_session(group, day).request, certificate_session(renamed, day).request
+    assert one.messages != two.messages
+    assert one.subject == two.subject
