@@ -1,11 +1,17 @@
 """How a group makes its key, and how it signs with it.
 
-hearing     what messages of an exchange count, and why the others do not
+charter     what people agree on before they begin
+hearing     which messages of an exchange count, and why the others do not
 keygen, reshare, repair
-            what a participant says next, given what was heard: no file, no clock
-group       the public result, and checking a whole transcript
-requests, outputs
+            a ceremony from its messages; dealt, boxes, steps, secrets: what they share
+group, transcript
+            the public result, and a whole ceremony checked again
+requests, outputs, tag
             what may be signed, and the forms stock tools read
-session     one request: who signs together, which shares, which signatures
-person      one participant on one machine: vault, nonces, exchange
+session     one request: who signs together, and which signatures came of it
+moves       what one participant does next in it
+member      one participant at work: share, nonces, exchange
+account     who signed, found out again later
+
+All but `member` is pure: values in, values out.
 """

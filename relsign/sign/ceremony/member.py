@@ -29,16 +29,13 @@ from relsign.formats.signing import (
     parse_signing_message,
 )
 from relsign.sign.ceremony.hearing import Heard, hear
+from relsign.sign.ceremony.moves import Move, make_commitments, make_shares, next_move
 from relsign.sign.ceremony.outputs import rounds
 from relsign.sign.ceremony.session import (
     FIRST_ROUND,
     LAST_ROUND,
-    Move,
     Session,
     Standing,
-    make_commitments,
-    make_shares,
-    next_move,
     outputs_of,
     standing,
 )

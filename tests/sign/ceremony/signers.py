@@ -25,16 +25,9 @@ from relsign.formats.signing import (
     parse_signing_message,
 )
 from relsign.sign.ceremony.hearing import Heard, hear
+from relsign.sign.ceremony.moves import Move, make_commitments, make_shares, next_move
 from relsign.sign.ceremony.outputs import Output
-from relsign.sign.ceremony.session import (
-    Move,
-    Session,
-    Standing,
-    make_commitments,
-    make_shares,
-    next_move,
-    standing,
-)
+from relsign.sign.ceremony.session import Session, Standing, standing
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 MANIFEST = b"aa" * 32 + b"  demo.tar.gz\n"
