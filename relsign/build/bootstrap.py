@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from relsign.build.mirrors import last_words
+from relsign.build.archives.unpack import Placement, write_source_tar
+from relsign.build.inputs.mirrors import last_words
 from relsign.build.store import Store
-from relsign.build.unpack import Placement, write_source_tar
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.system.files import hash_file, host_error, make_folder, sync_folder

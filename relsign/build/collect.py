@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from relsign.build.container import Container
-from relsign.build.engine import NotThereError, Reply
+from relsign.build.engine.connection import NotThereError, Reply
+from relsign.build.engine.container import Container
 from relsign.errors import HostError, InputError
 from relsign.formats.canonical import shorten
 from relsign.formats.names import Digest

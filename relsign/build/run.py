@@ -24,9 +24,9 @@ from types import FrameType
 from typing import BinaryIO, Literal, NoReturn
 
 from relsign.build.collect import BuiltFile, collect_file
-from relsign.build.container import Container, HostSettings, open_container
-from relsign.build.engine import Engine, EngineInfo
-from relsign.build.leftovers import remove_leftovers
+from relsign.build.engine.connection import Engine, EngineInfo
+from relsign.build.engine.container import Container, HostSettings, open_container
+from relsign.build.engine.leftovers import remove_leftovers
 from relsign.build.pack import pack_command
 from relsign.build.profile import Profile
 from relsign.errors import HostError, InputError

@@ -15,14 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from relsign.build.archives.unpack import Placement, source_tar, write_file_tar
 from relsign.build.bootstrap import bootstrap
 from relsign.build.collect import BuiltFile
-from relsign.build.engine import Engine
-from relsign.build.image import ensure_image
+from relsign.build.engine.connection import Engine
+from relsign.build.engine.image import ensure_image
 from relsign.build.profile import Profile
 from relsign.build.run import BuildEvent, BuildRequest, run_build
 from relsign.build.store import Store
-from relsign.build.unpack import Placement, source_tar, write_file_tar
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, VerificationError
 from relsign.formats.fingerprint import (

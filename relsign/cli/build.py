@@ -31,7 +31,7 @@ from relsign.system.files import exchange_folders, make_folder, sync_folder, wri
 from relsign.system.workspace import ReleaseFolder, Workspace
 
 if TYPE_CHECKING:
-    from relsign.build.engine import Engine
+    from relsign.build.engine.connection import Engine
     from relsign.build.target import Bench, BuiltTarget
     from relsign.crypto.keys import Party
     from relsign.crypto.raw_signing import Sign
@@ -80,7 +80,7 @@ def build(
     again, or with --reveal, the command shows the build once enough builders have
     committed; until then it exits with 3 and says who is awaited.
     """
-    from relsign.build.engine import connect
+    from relsign.build.engine.connection import connect
     from relsign.build.store import Store
     from relsign.build.target import Bench, allowed_cpus
     from relsign.cli.inputs import fetch_inputs

@@ -45,7 +45,7 @@ def doctor(store: Path, keys: Path, workspace: Workspace) -> int:
 
 
 def _engine() -> tuple[bool, str]:
-    from relsign.build.engine import connect
+    from relsign.build.engine.connection import connect
 
     try:
         with connect(os.environ) as engine:

@@ -26,7 +26,7 @@ def fetch(mirrors: tuple[str, ...], workspace: Workspace, store: Path, *, image:
     Sources come from where their kind says; Debian and Python packages from the
     hosts this machine is configured for. After it, `relsign build` needs no network.
     """
-    from relsign.build.engine import connect
+    from relsign.build.engine.connection import connect
     from relsign.build.store import Store
     from relsign.build.target import Bench, prepare_image
     from relsign.cli.inputs import fetch_inputs

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from relsign.build.environment import fetch_environment, missing_files
-from relsign.build.sources import FetchedSource, SourceContext, fetch_sources
+from relsign.build.inputs.environment import fetch_environment, missing_files
+from relsign.build.inputs.sources import FetchedSource, SourceContext, fetch_sources
 from relsign.build.store import Store
 from relsign.build.target import check_lock_is_current
 from relsign.cli.progress import fetching

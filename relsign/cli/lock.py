@@ -29,7 +29,7 @@ def lock(name: str, mirrors: tuple[str, ...], workspace: Workspace, store: Path)
     The lock names every package with version, size and digest, and the digest of the
     root file system they become. Review it and commit it like source code.
     """
-    from relsign.build.lock import resolve_lock
+    from relsign.build.inputs.lock import resolve_lock
     from relsign.build.store import Store
     from relsign.cli.progress import fetching
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.engine import Engine, connect
-from relsign.build.image import ensure_image
+from relsign.build.engine.connection import Engine, connect
+from relsign.build.engine.image import ensure_image
 from relsign.errors import HostError
 from relsign.formats.names import Digest
 from tests.build.room import Room

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from relsign.build.engine import connect
+from relsign.build.engine.connection import connect
 from relsign.build.profile import load_profile
 from relsign.build.run import BuildRequest, run_build
 from relsign.formats.recipe import Artifact, Target

@@ -7,7 +7,7 @@ import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relsign.build.engine import Engine
+from relsign.build.engine.connection import Engine
 from relsign.build.profile import Profile, load_profile
 from relsign.build.run import BuildEvent, BuildOutput, BuildRequest, run_build
 from relsign.formats.recipe import Artifact, Pack, Target

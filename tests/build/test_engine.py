@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from relsign.build.engine import Engine, NotThereError, candidates, connect
-from relsign.build.image import ensure_image, image_tag
-from relsign.build.leftovers import (
+from relsign.build.engine.connection import Engine, NotThereError, candidates, connect
+from relsign.build.engine.image import ensure_image, image_tag
+from relsign.build.engine.leftovers import (
     OWNER_LABEL,
     Owner,
     is_gone,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.engine import Engine, connect
+from relsign.build.engine.connection import Engine, connect
 from relsign.errors import HostError
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "engine"

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from relsign.build.bootstrap import bootstrap
-from relsign.build.environment import archive_file, fetch_environment, missing_files
+from relsign.build.inputs.environment import archive_file, fetch_environment, missing_files
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, NotEnoughError, VerificationError
 from relsign.formats.lock import BuilderLock, LockedPackage, LockedWheel, RootFileSystem, parse_lock

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.git_source import fetch_commit
+from relsign.build.inputs.git_source import fetch_commit
 from relsign.build.store import Store
 from relsign.errors import HostError, VerificationError
 from relsign.formats.names import Digest

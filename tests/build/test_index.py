@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.index import configured_index, fetch_wheels, locked_wheel, resolve_wheels
+from relsign.build.inputs.index import configured_index, fetch_wheels, locked_wheel, resolve_wheels
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.lock import LockedWheel

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.lock import resolve_lock
-from relsign.build.mirrors import IndexTarget
-from relsign.build.private_apt import _signed_by, private_apt
+from relsign.build.inputs.lock import resolve_lock
+from relsign.build.inputs.mirrors import IndexTarget
+from relsign.build.inputs.private_apt import _signed_by, private_apt
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError
 from relsign.formats.lock import BuilderLock, parse_builder, parse_lock

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.mirrors import (
+from relsign.build.inputs.mirrors import (
     ArchiveFile,
     archive_mirrors,
     fetch_archive_files,

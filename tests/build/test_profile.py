@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from relsign.build.bound import bound_paths
-from relsign.build.container import HostSettings, container_document
+from relsign.build.engine.bound import bound_paths
+from relsign.build.engine.container import HostSettings, container_document
 from relsign.build.profile import DEFAULT_PROFILE, Profile, load_profile, profile_names
 from relsign.errors import InputError
 from relsign.formats.canonical import decode_canonical

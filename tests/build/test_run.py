@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from relsign.build.engine import Engine
-from relsign.build.leftovers import (
+from relsign.build.engine.connection import Engine
+from relsign.build.engine.leftovers import (
     OWNER_LABEL,
     Owner,
     list_containers,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.sources import SourceContext, fetch_source, fetch_sources, pool_path
+from relsign.build.inputs.sources import SourceContext, fetch_source, fetch_sources, pool_path
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.names import Digest

@@ -16,8 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relsign.build.members import Limits
-from relsign.build.unpack import Placement, Unpacked, source_tar, write_file_tar, write_source_tar
+from relsign.build.archives.members import Limits
+from relsign.build.archives.unpack import (
+    Placement,
+    Unpacked,
+    source_tar,
+    write_file_tar,
+    write_source_tar,
+)
 from relsign.errors import InputError
 from tests.build.archives import END, Entry, block, pax, record, tar, with_name, with_size, zipped
 

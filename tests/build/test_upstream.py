@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.upstream import verify_upstream
+from relsign.build.inputs.upstream import verify_upstream
 from relsign.errors import InputError, VerificationError
 from tests.build.gnupg_home import GnuPG
 

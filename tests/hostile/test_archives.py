@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from relsign.build.members import Kind, Limits, checked_tree
-from relsign.build.read_tar import TarReader
-from relsign.build.read_zip import ZipReader
+from relsign.build.archives.members import Kind, Limits, checked_tree
+from relsign.build.archives.read_tar import TarReader
+from relsign.build.archives.read_zip import ZipReader
 from relsign.errors import InputError
 from tests.build.archives import Entry, pax, record, tar, zipped
 from tests.hostile.mutate import NUMBERS, Bytes

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from relsign.build.index import fetch_wheels
-from relsign.build.mirrors import ArchiveFile, archive_mirrors, fetch_archive_files
+from relsign.build.inputs.index import fetch_wheels
+from relsign.build.inputs.mirrors import ArchiveFile, archive_mirrors, fetch_archive_files
 from relsign.build.store import Store
 from relsign.formats.lock import BuilderLock, LockedPackage
 from relsign.system.fetch import Progress, silent

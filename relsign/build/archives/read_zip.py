@@ -17,7 +17,15 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from relsign.build.members import MAX_NAME_BYTES, Kind, Limits, Member, clean_name, refuse, shown
+from relsign.build.archives.members import (
+    MAX_NAME_BYTES,
+    Kind,
+    Limits,
+    Member,
+    clean_name,
+    refuse,
+    shown,
+)
 from relsign.errors import InputError
 from relsign.system.fetch import Sink
 

@@ -20,7 +20,13 @@ from pathlib import Path
 
 from debian import deb822
 
-from relsign.build.mirrors import IndexTarget, apt_folder, index_targets, last_words, parse_mirror
+from relsign.build.inputs.mirrors import (
+    IndexTarget,
+    apt_folder,
+    index_targets,
+    last_words,
+    parse_mirror,
+)
 from relsign.errors import HostError, InputError
 from relsign.formats.lock import Architecture, BuilderDefinition, LockedPackage
 from relsign.formats.names import Digest

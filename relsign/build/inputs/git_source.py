@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from relsign.build.inputs.upstream import UpstreamSigned, verify_upstream
 from relsign.build.store import Store
-from relsign.build.upstream import UpstreamSigned, verify_upstream
 from relsign.errors import HostError, VerificationError
 from relsign.formats.recipe import Git, TagSignature
 from relsign.system.fetch import network_environment, redacted

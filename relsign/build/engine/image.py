@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from relsign.build.engine import Engine, NotThereError
+from relsign.build.engine.connection import Engine, NotThereError
 from relsign.errors import HostError
 from relsign.formats.canonical import shorten
 from relsign.formats.names import Digest

@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from relsign.build.members import Kind, Limits, Member, checked_tree
-from relsign.build.read_tar import TarReader
-from relsign.build.read_zip import ZipReader
+from relsign.build.archives.members import Kind, Limits, Member, checked_tree
+from relsign.build.archives.read_tar import TarReader
+from relsign.build.archives.read_zip import ZipReader
 from relsign.errors import InputError
 from relsign.system.fetch import Sink
 from relsign.system.files import host_error, open_regular

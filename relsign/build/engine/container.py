@@ -21,9 +21,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from relsign.build.bound import BoundPath, bound_paths
-from relsign.build.engine import Engine, Reply
-from relsign.build.leftovers import (
+from relsign.build.engine.bound import BoundPath, bound_paths
+from relsign.build.engine.connection import Engine, Reply
+from relsign.build.engine.leftovers import (
     BUILD_LABEL,
     OWNER_LABEL,
     remove_container,

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from relsign.build.engine import Engine, NotThereError
+from relsign.build.engine.connection import Engine, NotThereError
 from relsign.errors import HostError
 
 BUILD_LABEL = "relsign.build"

@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 
 from relsign.build.bootstrap import make_rootfs
-from relsign.build.environment import fetch_environment
-from relsign.build.index import fetch_wheels, locked_wheel, resolve_wheels
-from relsign.build.private_apt import private_apt
+from relsign.build.inputs.environment import fetch_environment
+from relsign.build.inputs.index import fetch_wheels, locked_wheel, resolve_wheels
+from relsign.build.inputs.private_apt import private_apt
 from relsign.build.store import Store
 from relsign.errors import InputError
 from relsign.formats.lock import (

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from relsign.build.members import MAX_MTIME, Kind, Member, clean_name, refuse, shown
+from relsign.build.archives.members import MAX_MTIME, Kind, Member, clean_name, refuse, shown
 from relsign.errors import InputError
 from relsign.system.fetch import Sink
 

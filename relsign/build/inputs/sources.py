@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urljoin
 
-from relsign.build.git_source import fetch_commit
-from relsign.build.index import configured_index, find_sdist
-from relsign.build.mirrors import ArchiveFile, archive_mirrors, fetch_archive_files
+from relsign.build.inputs.git_source import fetch_commit
+from relsign.build.inputs.index import configured_index, find_sdist
+from relsign.build.inputs.mirrors import ArchiveFile, archive_mirrors, fetch_archive_files
+from relsign.build.inputs.upstream import UpstreamSigned, verify_upstream
 from relsign.build.store import Store
-from relsign.build.upstream import UpstreamSigned, verify_upstream
 from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.names import Digest
 from relsign.formats.recipe import (

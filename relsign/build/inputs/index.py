@@ -28,7 +28,7 @@ from pypi_simple import (
     UnsupportedRepoVersionError,
 )
 
-from relsign.build.mirrors import last_words
+from relsign.build.inputs.mirrors import last_words
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.lock import LockedWheel

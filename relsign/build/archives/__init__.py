@@ -1,0 +1,1 @@
+"""Reading and writing archives strictly: what may stand in one, and where it may land."""

@@ -1,0 +1,1 @@
+"""The container engine: connection, containers, images, and what crashed builds left."""

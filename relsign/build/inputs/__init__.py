@@ -1,0 +1,1 @@
+"""Everything a build starts from: resolved, locked, fetched, checked by digest."""
