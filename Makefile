@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test benchmark check dev format lock-requirements clean
+.PHONY: help demo test test-slow benchmark check dev format lock-requirements clean
 
 BIN := .venv/bin
 
@@ -13,8 +13,11 @@ demo: dev ## the whole road of a release, on this machine
 	@tools/with-engine tools/demo
 
 # The tests of one file share what they made, so a file goes to one worker.
-test: check ## checks, then every test; the pure packages at 100 % branch coverage
-	@tools/with-engine $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+test: check ## checks, then every quick test; the pure packages at 100 % branch coverage
+	@tools/with-engine $(BIN)/pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term $(ARGS)
+
+test-slow: dev ## the tests that build for minutes: every example, twice, under full variation
+	@tools/with-engine $(BIN)/pytest -n 2 --dist loadfile -m slow $(ARGS)
 
 benchmark: dev ## speed as ratios against named peers; needs a finished `make demo`
 	@$(BIN)/python benchmarks/ratios.py

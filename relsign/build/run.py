@@ -25,6 +25,7 @@ from typing import BinaryIO, Literal, NoReturn
 
 from relsign.build.collect import BuiltFile, collect_file
 from relsign.build.engine.connection import Engine, EngineInfo
+from relsign.build.engine.bound import BoundPath
 from relsign.build.engine.container import Container, HostSettings, open_container
 from relsign.build.engine.leftovers import remove_leftovers
 from relsign.build.pack import pack_command
@@ -64,7 +65,8 @@ class BuildRequest:
     members must belong to the profile's user and group.  `directory`, relative to
     the build folder, is where commands start and from where the target's artifact
     and pack paths count.  `output` gets the artifacts, under their names.
-    `cache` is a folder of this machine; `cpu` the number of one of its CPUs.
+    `cache` is a folder of this machine, `cpus` the numbers of its CPUs to use, and `binds`
+    are files shown besides the profile's.
     """
 
     target: Target
@@ -74,7 +76,8 @@ class BuildRequest:
     cache: Path
     on_log: Callable[[bytes], object]
     on_event: Callable[[BuildEvent], object]
-    cpu: int = 0
+    cpus: tuple[int, ...] = (0,)
+    binds: tuple[BoundPath, ...] = ()
 
     @property
     def epoch(self) -> int | None:
@@ -132,7 +135,7 @@ def run_build(engine: Engine, image: str, profile: Profile, request: BuildReques
     """
     make_folder(request.output)
     variables = profile.variables(request.target.environment, request.epoch)
-    settings = HostSettings(request.cache, variables, request.cpu)
+    settings = HostSettings(request.cache, variables, request.cpus, request.binds)
     with _ending_on_signals(), _removing_on_failure(request):
         info = engine.describe()
         remove_leftovers(engine)

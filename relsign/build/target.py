@@ -116,7 +116,7 @@ def build_target(
             cache=bench.cache,
             on_log=listener.on_log,
             on_event=listener.on_event,
-            cpu=bench.cpu,
+            cpus=(bench.cpu,),
         )
         built = run_build(bench.engine, image, profile, request)
     _check_expected(target, built.files)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
@@ -21,9 +22,13 @@ from relsign.formats.names import (
     Size,
     Version,
     refuse_repeats,
+    shaped,
 )
+from relsign.formats.recipe import Normaliser
 
 MAX_FINGERPRINT_BYTES = 16 << 20
+Knob = Annotated[str, shaped("up to 64 of a-z 0-9 and space", r"[a-z0-9][a-z0-9 ]{0,63}")]
+"""A channel of a sandbox profile, as its `fixed` table names it."""
 
 
 class SourceDigest(Document, frozen=True, kw_only=True):
@@ -46,6 +51,8 @@ class ProfileDigest(Document, frozen=True, kw_only=True):
 
     name: Name
     sha256: HexDigest
+    without: Annotated[tuple[Knob, ...], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    """Knobs of the profile that the engine could not set, sorted; absent where it set all."""
 
 
 class BuiltArtifact(Document, frozen=True, kw_only=True):
@@ -55,6 +62,10 @@ class BuiltArtifact(Document, frozen=True, kw_only=True):
     sha256: HexDigest
     size: Size
     mode: Literal["0644", "0755"]
+    normalised: (
+        Annotated[tuple[Normaliser, ...], Meta(min_length=1, max_length=4)] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    """Normalisers the recipe asked for, in the order they ran."""
 
 
 class Fingerprint(Document, frozen=True, kw_only=True):
@@ -80,6 +91,10 @@ class Fingerprint(Document, frozen=True, kw_only=True):
             refuse_repeats(kind, names)
             if names != sorted(names):
                 raise ValueError(f"{kind} list is not sorted by name")
+        without = list(self.profile.without or ())
+        refuse_repeats("knob", without)
+        if without != sorted(without):
+            raise ValueError("knobs are not sorted")
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes, whose SHA-256 is the fingerprint's id."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from relsign.formats.canonical import (
@@ -22,7 +23,7 @@ from relsign.formats.canonical import (
     decode_toml,
     encode_reviewable,
 )
-from relsign.formats.names import Epoch, HexDigest, Name, Size, refuse_repeats, shaped
+from relsign.formats.names import Epoch, FileName, HexDigest, Name, Size, refuse_repeats, shaped
 from relsign.formats.recipe import DebianName
 
 MAX_LOCK_BYTES = 4 << 20
@@ -46,17 +47,152 @@ WheelName = Annotated[
 ]
 
 
+ImageName = Annotated[
+    str,
+    shaped(
+        "REPOSITORY@sha256:DIGEST, without host and tag",
+        r"[a-z0-9][a-z0-9._/-]{0,199}@sha256:[0-9a-f]{64}",
+    ),
+]
+"""An image by digest only: a tag is no name, because whoever owns it can move it."""
+NpmName = Annotated[
+    str,
+    shaped(
+        "a package name of npm",
+        r"(?:@[a-z0-9~-][a-z0-9._~-]{0,99}/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]{0,99}",
+    ),
+]
+NpmPlace = Annotated[
+    str,
+    shaped(
+        "a folder below node_modules",
+        r"node_modules/[A-Za-z0-9@~_-][A-Za-z0-9@._~-]*(?:/[A-Za-z0-9@~_-][A-Za-z0-9@._~-]*){0,30}",
+    ),
+]
+ModulePath = Annotated[
+    str,
+    shaped(
+        "a path of a Go module",
+        r"[a-z0-9][A-Za-z0-9.~_-]{0,99}(?:/[A-Za-z0-9~_-][A-Za-z0-9.~_-]{0,99}){0,15}",
+    ),
+]
+ModuleVersion = Annotated[
+    str, shaped("a version of a Go module: v1.2.3", r"v[0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9.+-]{0,64}")
+]
+CrateName = Annotated[str, shaped("a crate", r"[A-Za-z][A-Za-z0-9_-]{0,63}")]
+MAX_LOCKED = 5000
+
+
+class SourcePackage(Document, frozen=True, kw_only=True):
+    """A Debian source package at one version."""
+
+    package: DebianName
+    version: DebianVersion
+
+
 class BuilderDefinition(Document, frozen=True, kw_only=True):
-    """`builder.toml`: what an environment should hold."""
+    """`builder.toml`: what an environment should hold.
+
+    Its base is Debian, bootstrapped from `packages`, or an image by digest.  The
+    languages' own locks (`npm`, `go`, `cargo`) are files beside it; what they name is
+    added below ``/usr/lib/relsign/``.
+    """
 
     name: Name
-    base: Literal["debian"] = "debian"
-    suite: Name
+    base: Literal["debian", "oci"] = "debian"
+    image: ImageName | None = None
+    """For the base ``oci``."""
+    suite: Name | None = None
+    """For the base ``debian``."""
     architecture: Literal["amd64", "arm64"] = "amd64"
     components: tuple[Name, ...] = ("main",)
-    packages: Annotated[tuple[DebianName, ...], Meta(min_length=1, max_length=1000)]
+    packages: Annotated[tuple[DebianName, ...], Meta(max_length=1000)] = ()
+    build_dependencies_of: Annotated[tuple[SourcePackage, ...], Meta(max_length=100)] = ()
+    """Debian source packages whose build dependencies come along."""
     python: tuple[Requirement, ...] = ()
     """Build back ends, each pinned to a version."""
+    npm: FileName | None = None
+    """A ``package-lock.json`` beside the definition."""
+    go: FileName | None = None
+    """A ``go.mod`` beside the definition; its ``go.sum`` lies there too."""
+    cargo: FileName | None = None
+    """A ``Cargo.lock`` beside the definition."""
+
+    def __post_init__(self) -> None:
+        """Refuse a definition that names what its base cannot have, or lacks what it needs."""
+        if self.base == "oci":
+            if self.image is None:
+                raise ValueError("base oci needs image")
+            if self.suite is not None or self.packages or self.build_dependencies_of:
+                raise ValueError("base oci takes no suite and no packages")
+            return
+        if self.image is not None:
+            raise ValueError("image is for base oci")
+        if self.suite is None or not self.packages:
+            raise ValueError("base debian needs suite and packages")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files beside the definition that belong to it."""
+        sums = ("go.sum",) if self.go else ()
+        return tuple(name for name in (self.npm, self.go, self.cargo) if name) + sums
+
+
+class DefinitionFile(Document, frozen=True, kw_only=True):
+    """A file beside the definition, as it was when the lock was made."""
+
+    name: FileName
+    sha256: HexDigest
+
+
+class LockedLayer(Document, frozen=True, kw_only=True):
+    """A layer of an image: its blob as served, and the digest of the tar inside."""
+
+    sha256: HexDigest
+    size: Size
+    diff_sha256: HexDigest
+
+
+class LockedImage(Document, frozen=True, kw_only=True):
+    """The image an environment starts from (OCI image specification 1.0)."""
+
+    name: ImageName
+    manifest_sha256: HexDigest
+    """Of the manifest for the lock's architecture; the name may be of an index of several."""
+    config_sha256: HexDigest
+    layers: Annotated[tuple[LockedLayer, ...], Meta(min_length=1, max_length=128)]
+
+
+class LockedNpm(Document, frozen=True, kw_only=True):
+    """One npm package, and the folders it is laid out in."""
+
+    name: NpmName
+    version: Annotated[str, shaped("a version of npm", r"[0-9A-Za-z.+-]{1,100}")]
+    integrity: Annotated[str, shaped("sha512-BASE64", r"sha512-[A-Za-z0-9+/]{86}==")]
+    """What ``package-lock.json`` states."""
+    sha256: HexDigest
+    size: Size
+    places: Annotated[tuple[NpmPlace, ...], Meta(min_length=1, max_length=1000)]
+
+
+class LockedModule(Document, frozen=True, kw_only=True):
+    """One Go module: its zip and its ``go.mod``."""
+
+    path: ModulePath
+    version: ModuleVersion
+    sha256: HexDigest
+    size: Size
+    mod_sha256: HexDigest
+    mod_size: Size
+
+
+class LockedCrate(Document, frozen=True, kw_only=True):
+    """One crate, with the checksum ``Cargo.lock`` states."""
+
+    name: CrateName
+    version: Annotated[str, shaped("a version of Cargo", r"[0-9A-Za-z.+-]{1,100}")]
+    sha256: HexDigest
+    size: Size
 
 
 class LockedPackage(Document, frozen=True, kw_only=True):
@@ -81,30 +217,56 @@ class LockedWheel(Document, frozen=True, kw_only=True):
 
 
 class RootFileSystem(Document, frozen=True, kw_only=True):
-    """The environment's uncompressed tar, as bootstrapped from the locked files."""
+    """The environment's uncompressed tar, as bootstrapped from the locked files.
+
+    For an image it is the ChainID of all its layers (OCI image specification 1.0,
+    "Layer ChainID"), which for one layer is that layer's own digest; `size` counts all.
+    """
 
     sha256: HexDigest
     size: Size
 
 
 class BuilderLock(Document, frozen=True, kw_only=True):
-    """`builder.lock`: every file of the environment, and what they become."""
+    """`builder.lock`: every file of the environment, and what they become.
+
+    What a definition does not ask for is left out, so that locks made before
+    relsign knew of it keep their bytes.
+    """
 
     format: Literal["relsign/builder-lock/1"] = "relsign/builder-lock/1"
     builder: Name
     definition_sha256: HexDigest
-    suite: Name
+    files: tuple[DefinitionFile, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Files beside the definition."""
+    suite: Name | msgspec.UnsetType = msgspec.UNSET
+    image: LockedImage | msgspec.UnsetType = msgspec.UNSET
     architecture: Literal["amd64", "arm64"]
     source_date_epoch: Epoch
-    packages: Annotated[tuple[LockedPackage, ...], Meta(min_length=1, max_length=5000)]
+    packages: Annotated[tuple[LockedPackage, ...], Meta(max_length=MAX_LOCKED)]
     wheels: tuple[LockedWheel, ...]
+    npm: Annotated[tuple[LockedNpm, ...], Meta(min_length=1, max_length=MAX_LOCKED)] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
+    go: Annotated[tuple[LockedModule, ...], Meta(min_length=1, max_length=MAX_LOCKED)] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
+    crates: Annotated[tuple[LockedCrate, ...], Meta(min_length=1, max_length=MAX_LOCKED)] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
     rootfs: RootFileSystem
 
     def __post_init__(self) -> None:
-        """Refuse a package or file that stands twice."""
+        """Refuse a thing that stands twice, and a lock without exactly one base."""
+        has_image = self.image is not msgspec.UNSET
+        if has_image == bool(self.packages) or has_image == (self.suite is not msgspec.UNSET):
+            raise ValueError("either suite and packages or image")
         refuse_repeats("package", (p.name for p in self.packages))
         refuse_repeats("file", (p.path.rsplit("/", 1)[-1] for p in self.packages))
         refuse_repeats("wheel", (w.file for w in self.wheels))
+        refuse_repeats("npm folder", (place for p in self.npm or () for place in p.places))
+        refuse_repeats("module", (f"{m.path}@{m.version}" for m in self.go or ()))
+        refuse_repeats("crate", (f"{c.name}-{c.version}" for c in self.crates or ()))
 
     def to_bytes(self) -> bytes:
         """Return the one form the file may have."""

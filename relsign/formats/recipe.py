@@ -59,6 +59,8 @@ EnvironmentValue = Annotated[
 Command = Annotated[str, Meta(min_length=1, max_length=10_000)]
 
 MAX_COMMANDS = 200
+Normaliser = Literal["ar-1", "gzip-1", "tar-1", "zip-1"]
+"""Rewrites an archive so that nothing depends on when and where it was made."""
 
 
 class Project(Document, frozen=True, kw_only=True):
@@ -154,6 +156,8 @@ class Artifact(Document, frozen=True, kw_only=True):
     path: RelativePath
     expect_sha256: HexDigest | None = None
     """Digest somebody else published for these bytes; a difference fails the build."""
+    normalise: Annotated[tuple[Normaliser, ...], Meta(max_length=4)] = ()
+    """What rewrites the file after the commands, in this order; the fingerprint says so."""
 
     @property
     def name(self) -> str:
@@ -183,6 +187,8 @@ class Target(Document, frozen=True, kw_only=True):
     environment: dict[EnvironmentName, EnvironmentValue] = msgspec.field(default_factory=dict)
     artifact: Annotated[tuple[Artifact, ...], Meta(max_length=MAX_ARTIFACTS)] = ()
     pack: tuple[Pack, ...] = ()
+    time_limit_minutes: Annotated[int, Meta(ge=1, le=7 * 24 * 60)] = 12 * 60
+    """A command that hangs ends the build, not the builder's day."""
 
     def __post_init__(self) -> None:
         """Refuse a target that leaves nothing, or names a file twice or reservedly."""
@@ -200,24 +206,54 @@ class Target(Document, frozen=True, kw_only=True):
         return tuple(a.name for a in self.artifact) + tuple(p.name for p in self.pack)
 
 
+class Check(Document, frozen=True, kw_only=True):
+    """Commands that look at the finished artifacts and must succeed.
+
+    They run as a build's do, in a container of `builder`, in a folder that holds the
+    release's artifacts and nothing else.  Whatever they write is thrown away.
+    """
+
+    name: Name
+    builder: Name
+    commands: Annotated[tuple[Command, ...], Meta(min_length=1, max_length=MAX_COMMANDS)]
+    """Shell lines, each run by ``sh -e -u -c``; the artifacts lie where they start."""
+    artifacts: Annotated[tuple[FileName, ...], Meta(max_length=MAX_ARTIFACTS)] = ()
+    """Published names this check looks at; all of the release where none is named."""
+    environment: dict[EnvironmentName, EnvironmentValue] = msgspec.field(default_factory=dict)
+    time_limit_minutes: Annotated[int, Meta(ge=1, le=24 * 60)] = 60
+
+
 class Recipe(Document, frozen=True, kw_only=True):
     """A whole `relsign.toml`."""
 
     project: Project
     source: Annotated[tuple[Source, ...], Meta(min_length=1, max_length=100)]
     target: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=100)]
+    check: Annotated[tuple[Check, ...], Meta(max_length=100)] = ()
 
     def __post_init__(self) -> None:
-        """Refuse names that stand twice."""
+        """Refuse names that stand twice, and checks of artifacts that are not made."""
         refuse_repeats("source", (s.name for s in self.source))
         refuse_repeats("source file", (s.file for s in self.source))
         refuse_repeats("target", (t.name for t in self.target))
         refuse_repeats("artifact", self.artifact_names)
+        refuse_repeats("check", (c.name for c in self.check))
+        known = set(self.artifact_names)
+        for check in self.check:
+            for name in check.artifacts:
+                if name not in known:
+                    raise ValueError(f"check {check.name} looks at no artifact: {name}")
 
     @property
     def artifact_names(self) -> tuple[str, ...]:
         """Published names of all targets."""
         return tuple(name for target in self.target for name in target.artifact_names)
+
+    @property
+    def builders(self) -> tuple[str, ...]:
+        """Names of the environments that targets and checks need, sorted."""
+        needed = {target.builder for target in self.target} | {c.builder for c in self.check}
+        return tuple(sorted(needed))
 
 
 def parse_recipe(data: bytes, where: str = "relsign.toml") -> Recipe:

@@ -73,7 +73,7 @@ class Room:
             cache=self.cache,
             on_log=self.log.extend,
             on_event=self.events.append,
-            cpu=cpu,
+            cpus=(cpu,),
         )
         return run_build(self.engine, self.image, self.profile, request)
 

@@ -48,8 +48,10 @@ class HostSettings:
     """Folder of this machine for the files a profile binds."""
     variables: Mapping[str, str]
     """Every variable the processes get."""
-    cpu: int = 0
-    """Number of the physical CPU that runs the build."""
+    cpus: tuple[int, ...] = (0,)
+    """Numbers of the physical CPUs that run the build: as many as the profile shows."""
+    binds: tuple[BoundPath, ...] = ()
+    """Further files shown read-only, where a build is varied; none for one that counts."""
 
 
 class _Created(msgspec.Struct):
@@ -138,7 +140,7 @@ def open_container(
     """
     name = f"relsign-{secrets.token_hex(8)}"
     labels = {BUILD_LABEL: name, OWNER_LABEL: this_process().to_label()}
-    bound = bound_paths(profile, settings.cache)
+    bound = (*bound_paths(profile, settings.cache), *settings.binds)
     document = container_document(profile, settings, bound, name)
     try:
         engine.post("/volumes/create", msgspec.Raw, _volume_document(profile, name, labels))
@@ -191,7 +193,7 @@ def container_document(
         "OpenStdin": False,
         "HostConfig": {
             **_rights(profile),
-            **_resources(profile, settings.cpu),
+            **_resources(profile, settings.cpus),
             **_view(profile, bound, volume),
         },
     }
@@ -216,10 +218,10 @@ def _rights(profile: Profile) -> dict[str, object]:
     }
 
 
-def _resources(profile: Profile, cpu: int) -> dict[str, object]:
+def _resources(profile: Profile, cpus: tuple[int, ...]) -> dict[str, object]:
     """Return how much the container may use."""
     return {
-        "CpusetCpus": str(cpu),
+        "CpusetCpus": ",".join(map(str, cpus)),
         "Memory": profile.memory_bytes,
         "MemorySwap": profile.memory_bytes,
         "PidsLimit": profile.pids,
