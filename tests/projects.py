@@ -20,13 +20,15 @@ from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import check_members
 from relsign.formats.fingerprint import BuiltArtifact, EnvironmentDigest, ProfileDigest
-from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
+from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem, parse_lock
 from relsign.formats.names import Digest
 from relsign.formats.roster import Role
+from relsign.sign.checks import check_environments
 from relsign.sign.keystore import KeyStore, wanted_member
 from relsign.sign.links import BuildTimes, sign_evidence
 from relsign.system.files import make_folder, write_whole
 from relsign.system.workspace import ReleaseFolder, Workspace
+from tests.verify.checked_release import CHECK
 from tests.verify.releases import ARTIFACT, NAME, PEOPLE, RECIPE, make_fingerprint
 
 PROGRAM = Path(sys.executable).with_name("relsign")
@@ -119,9 +121,18 @@ class Project:
         moment = datetime(2026, 1, 1, tzinfo=UTC)
         times = {"linux": BuildTimes(moment, moment)}
         signer = KeyStore(self.keys).open(builder, PASSPHRASE)
-        for name, data in sign_evidence((fingerprint,), times, party, signer.sign).items():
+        checked = check_environments(self.workspace, self.workspace.recipe())
+        evidence = sign_evidence((fingerprint,), times, party, signer.sign, None, checked)
+        for name, data in evidence.items():
             write_whole(folder / name, data)
         return folder
+
+    def add_check(self) -> None:
+        """Put a check into the recipe, in an environment of its own; nothing is made from it."""
+        self.workspace.recipe_file.write_text(RECIPE + CHECK)
+        folder = self.workspace.builder_folder("debian-test")
+        lock = msgspec.structs.replace(parse_lock(make_lock("8" * 64)), builder="debian-test")
+        write_whole(folder / "builder.lock", lock.to_bytes())
 
     def signed(self, *words: str) -> Project:
         """Build, sign the layout and the statement, `words` besides, with the usual people."""

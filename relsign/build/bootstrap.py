@@ -16,22 +16,20 @@ import os
 import re
 import secrets
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from relsign.build.archives.unpack import Placement, write_source_tar
+from relsign.build.inputs.languages import PYTHON_FOLDER, language_tars
 from relsign.build.inputs.mirrors import last_words
 from relsign.build.store import Store
-from relsign.errors import HostError, InputError, VerificationError
+from relsign.errors import HostError, VerificationError
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.system.files import hash_file, host_error, make_folder, sync_folder
 from relsign.system.process import require_program, run_program
 
 BOOTSTRAP_SECONDS = 1800
-PYTHON_FOLDER = "usr/lib/relsign/python"
 HOST_NAME = "relsign"
 MEMORY_BYTES = 4 << 30
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
@@ -60,10 +58,9 @@ printf '127.0.0.1 localhost\\n::1 localhost\\n' > "$1/etc/hosts"
 : > "$1/etc/apt/sources.list"
 rm -rf "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/var/lib/apt" "$1/var/cache/apt" "$1/var/log/apt"
 mkdir -p "$1/{PYTHON_FOLDER}"
-for wheel in WHEELS/*.tar; do
-    if [ -e "$wheel" ]; then
-        tar --extract --keep-old-files --no-same-owner --file "$wheel" \\
-            --directory "$1/{PYTHON_FOLDER}"
+for language in LANGUAGES/*.tar; do
+    if [ -e "$language" ]; then
+        tar --extract --keep-old-files --no-same-owner --file "$language" --directory "$1"
     fi
 done
 """
@@ -98,10 +95,11 @@ def make_rootfs(lock: BuilderLock, store: Store, destination: Path) -> RootFileS
         # The unpacked root is worked on as other users, who must get through.
         folder.chmod(0o755)
         (folder / "work").mkdir()
-        _lay_out_wheels(lock, store, folder / "wheels")
+        (folder / "languages").mkdir()
+        language_tars(lock, store, folder / "languages")
         _lay_out_packages(lock, store, folder / "packages")
         hook = folder / "customize"
-        hook.write_text(CUSTOMIZE.replace("WHEELS", f"{folder}/wheels"), "utf-8")
+        hook.write_text(CUSTOMIZE.replace("LANGUAGES", f"{folder}/languages"), "utf-8")
         hook.chmod(0o755)
         _run(lock, folder, destination)
     made = hash_file(destination)
@@ -135,22 +133,6 @@ def _place(stored: Path, place: Path) -> None:
             shutil.copyfile(stored, place)
         except OSError as error:
             raise host_error(error, place) from error
-
-
-def _lay_out_wheels(lock: BuilderLock, store: Store, folder: Path) -> None:
-    folder.mkdir()
-    for number, wheel in enumerate(lock.wheels):
-        place = folder / f"{number:04}.tar"
-        where = f"builder.lock: wheel {wheel.file}"
-        with place.open("wb") as stream:
-            placement = Placement("", mtime=lock.source_date_epoch)
-            write_source_tar(store.path(wheel.sha256), stream, placement, where=where)
-        with tarfile.open(place) as archive:
-            tops = {name.partition("/")[0] for name in archive.getnames()}
-        # An installer would spread such a folder over the system; we only unpack.
-        spread = sorted(top for top in tops if top.endswith(".data"))
-        if spread:
-            raise InputError("wheel has a .data folder", where=where, got=spread[0])
 
 
 def _run(lock: BuilderLock, folder: Path, destination: Path) -> None:

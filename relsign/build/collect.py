@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from relsign.build.engine.connection import NotThereError, Reply
-from relsign.build.engine.container import Container
+from relsign.build.engine.container import Container, is_link
 from relsign.errors import HostError, InputError
 from relsign.formats.canonical import shorten
 from relsign.formats.names import Digest
@@ -58,6 +58,8 @@ def collect_file(container: Container, inside: str, destination: Path, max_bytes
     except NotThereError as error:
         raise _missing(container, inside) from error
     with reply, _tar_faults(inside), tarfile.open(fileobj=_as_file(reply), mode="r|") as tar:
+        if is_link(reply):
+            raise _refused(inside, *_KINDS[tarfile.SYMTYPE])
         member = tar.next()
         if member is None:
             raise _refused(inside, "a socket", "an artifact must be a regular file")

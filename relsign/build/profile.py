@@ -8,11 +8,17 @@ and, for those no container can fix, why they stay open.
 Which physical CPU runs the build is a condition of the host and not part of a
 profile; how many the build sees, and how much memory it may use, are.
 
-    >>> profile = load_profile("hardened-1")
+Form 2 adds how each fixed channel is recognised from inside (`checks`, read by
+`relsign.build.sandbox.view`) and which values of the probe belong to it
+(`channels`, read by `relsign.build.sandbox.probe`).
+
+    >>> profile = load_profile("hardened-2")
     >>> profile.hostname, profile.user, profile.environment["TZ"]
     ('build', 1000, 'UTC')
     >>> profile.open["clock"][:20]
     'a frozen clock hangs'
+    >>> profile.checks["umask"]
+    'line Umask:; is "$line" 0022'
 """
 
 from __future__ import annotations
@@ -31,14 +37,17 @@ from relsign.formats.canonical import (
     encode_canonical,
     shorten,
 )
-from relsign.formats.names import Digest, Name, Size
+from relsign.formats.fingerprint import Knob
+from relsign.formats.names import Digest, Name, Size, refuse_repeats
 from relsign.formats.recipe import EnvironmentName, EnvironmentValue
 
-DEFAULT_PROFILE = "hardened-1"
+DEFAULT_PROFILE = "hardened-2"
 
 AbsolutePath = Annotated[str, Meta(pattern=r"\A(?:/[A-Za-z0-9_.:-]+){1,10}\Z")]
 Identity = Annotated[int, Meta(ge=1, le=65533)]
 Limit = Annotated[int, Meta(ge=-1)]
+Channel = Knob
+"""A value that the probe prints; it has the form of a knob's name."""
 
 
 class SystemCallArgument(Document, frozen=True, kw_only=True):
@@ -77,7 +86,7 @@ class SystemCalls(Document, frozen=True, kw_only=True):
 class Profile(Document, frozen=True, kw_only=True):
     """Everything a build container is started with, except its root file system."""
 
-    format: Literal["relsign/profile/1"]
+    format: Literal["relsign/profile/1", "relsign/profile/2"]
     name: Name
     hostname: Name
     domainname: str
@@ -110,10 +119,32 @@ class Profile(Document, frozen=True, kw_only=True):
     folders: dict[AbsolutePath, dict[str, str]]
     """A folder of such texts, by relative path, bound over a path."""
     seccomp: SystemCalls
-    fixed: dict[str, str]
-    """Channel -> how it is the same on every host."""
-    open: dict[str, str]
-    """Channel -> why it is left to the host."""
+    fixed: dict[Knob, str]
+    """Knob -> how it is the same on every host."""
+    open: dict[Knob, str]
+    """Knob -> why it is left to the host."""
+    checks: dict[Knob, str] | msgspec.UnsetType = msgspec.UNSET
+    """Fixed knob -> words of a shell that succeed where it is in force; form 2 only."""
+    channels: dict[Knob, tuple[Channel, ...]] | msgspec.UnsetType = msgspec.UNSET
+    """Knob -> what the probe prints of it, sorted; form 2 only."""
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself, and fields of the other form."""
+        if both := self.fixed.keys() & self.open.keys():
+            raise ValueError(f"fixed and open: {min(both)}")
+        if self.format == "relsign/profile/1":
+            if self.checks is not msgspec.UNSET or self.channels is not msgspec.UNSET:
+                raise ValueError("relsign/profile/1 has no checks and no channels")
+            return
+        if self.checks is msgspec.UNSET or self.channels is msgspec.UNSET:
+            raise ValueError("relsign/profile/2 has checks and channels")
+        if odd := self.checks.keys() ^ self.fixed.keys():
+            raise ValueError(f"checks and fixed name other knobs: {min(odd)}")
+        if unknown := self.channels.keys() - self.fixed.keys() - self.open.keys():
+            raise ValueError(f"channels of no knob: {min(unknown)}")
+        refuse_repeats("channel", [c for names in self.channels.values() for c in names])
+        if any(list(names) != sorted(names) for names in self.channels.values()):
+            raise ValueError("channels are not sorted")
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON (RFC 8785) whose digest names the profile."""

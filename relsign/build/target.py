@@ -10,17 +10,21 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec import UNSET
+
 from relsign.build.archives.unpack import Placement, source_tar, write_file_tar
-from relsign.build.bootstrap import bootstrap
 from relsign.build.collect import BuiltFile
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.image import ensure_image
+from relsign.build.gc import stamp_image
+from relsign.build.normalise.apply import normalise_file
 from relsign.build.profile import Profile
+from relsign.build.rootfs import environment_file, image_kind
 from relsign.build.run import BuildEvent, BuildRequest, run_build
 from relsign.build.store import Store
 from relsign.crypto.digest import sha256_hex
@@ -33,8 +37,9 @@ from relsign.formats.fingerprint import (
     SourceDigest,
 )
 from relsign.formats.lock import BuilderLock
-from relsign.formats.recipe import Recipe, Source, Target
+from relsign.formats.recipe import Source, Target
 from relsign.system.clock import now_utc
+from relsign.system.files import hash_file
 from relsign.system.workspace import Workspace
 
 
@@ -74,16 +79,14 @@ def prepare_image(bench: Bench, lock: BuilderLock, listener: Listener) -> str:
     Raises NotEnoughError for a locked file that was not fetched, VerificationError
     if the root file system is not the lock's, HostError for the machine.
     """
-
-    @contextlib.contextmanager
-    def rootfs() -> Iterator[Path]:
-        listener.on_bootstrap(lock.builder)
-        with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
-            path = Path(folder) / "rootfs.tar"
-            bootstrap(lock, bench.store, path)
-            yield path
-
-    return ensure_image(bench.engine, lock.rootfs.sha256, rootfs)
+    image = ensure_image(
+        bench.engine,
+        lock.rootfs.sha256,
+        lambda: environment_file(lock, bench.store, listener.on_bootstrap),
+        image_kind(lock),
+    )
+    stamp_image(bench.store, lock.rootfs.sha256)
+    return image
 
 
 def build_target(
@@ -108,7 +111,7 @@ def build_target(
         request = BuildRequest(
             target=target,
             sources=[
-                stack.enter_context(_source_stream(bench.store, source, index))
+                stack.enter_context(source_stream(bench.store, source, index))
                 for index, source in enumerate(recipe.source)
             ],
             directory=target.directory or recipe.source[0].name,
@@ -119,9 +122,31 @@ def build_target(
             cpus=(bench.cpu,),
         )
         built = run_build(bench.engine, image, profile, request)
-    _check_expected(target, built.files)
-    fingerprint = _fingerprint(workspace, recipe, target, lock, profile, built.files)
+    files = normalise_artifacts(target, built.files)
+    _check_expected(target, files)
+    fingerprint = _fingerprint(workspace, target, profile, files, built.without)
     return BuiltTarget(fingerprint, started_at, now_utc())
+
+
+def normalise_artifacts(target: Target, files: tuple[BuiltFile, ...]) -> tuple[BuiltFile, ...]:
+    """Rewrite the artifacts whose recipe asks for it, and return what they are then.
+
+    Raises InputError, leaving none of the target's artifacts, where one cannot be.
+    """
+    wanted = {artifact.name: artifact.normalise for artifact in target.artifact}
+    epoch = None if target.source_date_epoch == "unset" else target.source_date_epoch
+    done: list[BuiltFile] = []
+    try:
+        for file in files:
+            names = wanted.get(file.name, ())
+            normalise_file(file.path, names, epoch)
+            found = hash_file(file.path) if names else file
+            done.append(replace(file, sha256=found.sha256, size=found.size))
+    except BaseException:
+        for file in files:
+            file.path.unlink(missing_ok=True)
+        raise
+    return tuple(done)
 
 
 def check_lock_is_current(workspace: Workspace, builder: str, lock: BuilderLock) -> None:
@@ -138,7 +163,11 @@ def check_lock_is_current(workspace: Workspace, builder: str, lock: BuilderLock)
 
 
 @contextlib.contextmanager
-def _source_stream(store: Store, source: Source, index: int) -> Iterator[BinaryIO]:
+def source_stream(store: Store, source: Source, index: int) -> Iterator[BinaryIO]:
+    """Yield the `index`-th source of the recipe as the tar a build unpacks, at its start.
+
+    Raises NotEnoughError if it was not fetched, InputError for what `unpack` refuses.
+    """
     path = store.path(source.sha256)
     where = f"relsign.toml: source[{index}]"
     if source.unpack:
@@ -171,13 +200,14 @@ def _check_expected(target: Target, files: tuple[BuiltFile, ...]) -> None:
 
 def _fingerprint(
     workspace: Workspace,
-    recipe: Recipe,
     target: Target,
-    lock: BuilderLock,
     profile: Profile,
     files: tuple[BuiltFile, ...],
+    without: tuple[str, ...],
 ) -> Fingerprint:
+    recipe, lock = workspace.recipe(), workspace.lock(target.builder)
     epoch = target.source_date_epoch
+    normalised = {artifact.name: artifact.normalise for artifact in target.artifact}
     return Fingerprint(
         project=recipe.project.name,
         version=recipe.project.version,
@@ -192,10 +222,16 @@ def _fingerprint(
             lock_sha256=sha256_hex(workspace.lock_bytes(target.builder)),
             rootfs_sha256=lock.rootfs.sha256,
         ),
-        profile=ProfileDigest(name=profile.name, sha256=profile.sha256),
+        profile=ProfileDigest(name=profile.name, sha256=profile.sha256, without=without or UNSET),
         source_date_epoch=None if epoch == "unset" else epoch,
         artifacts=tuple(
-            BuiltArtifact(name=f.name, sha256=f.sha256, size=f.size, mode=f.mode)
+            BuiltArtifact(
+                name=f.name,
+                sha256=f.sha256,
+                size=f.size,
+                mode=f.mode,
+                normalised=normalised.get(f.name) or UNSET,
+            )
             for f in sorted(files, key=lambda f: f.name)
         ),
     )

@@ -28,6 +28,8 @@ SUMMARIES = {
     "ceremony": "Make one key of many people, and look after it.",
     "relay": "Carry ceremony messages between members; hold no secret.",
     "rehearse": "Practise a whole release, losses and attacks included.",
+    "diff": "Why two artifacts differ: cause, place and fix.",
+    "store": "What this machine keeps of inputs and environments.",
     "doctor": "Engine, programs, disk, clock and keys on one screen.",
 }
 """The commands' own short helps, so that `relsign --help` need not load them all."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 import click
 
-from relsign.cli.options import keys_option, project_option, store_option
+from relsign.cli.options import json_option, keys_option, project_option, store_option
 from relsign.cli.show import human_size
-from relsign.cli.talk import printable
-from relsign.errors import HostError, RelsignError
+from relsign.cli.talk import printable, say
+from relsign.errors import HostError, InputError, RelsignError
 from relsign.system.clock import now_utc
 from relsign.system.process import PATH as SYSTEM_PATH
 from relsign.system.workspace import Workspace
@@ -28,19 +29,48 @@ MIN_FREE_BYTES = 4 << 30
 
 
 @click.command(short_help="Engine, programs, disk, clock and keys on one screen.")
+@click.option("--probe", is_flag=True,
+              help="Instead: what two containers see of the machine.")  # fmt: skip
+@click.option("--builder", metavar="NAME",
+              help="Environment to probe.  [default: the first target's]")  # fmt: skip
+@json_option
 @store_option
 @keys_option
 @project_option
-def doctor(store: Path, keys: Path, workspace: Workspace) -> int:
+def doctor(
+    store: Path,
+    keys: Path,
+    workspace: Workspace,
+    builder: str | None,
+    *,
+    probe: bool,
+    as_json: bool,
+) -> int:
     """Check that this machine can build and sign. `relsign verify` needs none of it.
 
     Exit code 0 when everything is there, 5 when something is missing; each line that
     is not good says what to do.
+
+    With --probe, a program in a build container prints what it can see of the machine,
+    twice under different conditions: exit code 1 if something differs that the sandbox
+    profile declares fixed. The environment needs a C compiler.
     """
+    if probe:
+        from relsign.cli.doctor_probe import probe_builder
+
+        probe_builder(workspace, store, builder, as_json=as_json)
+        return 0
+    if builder is not None:
+        raise InputError("--builder is for --probe", hint="add --probe, or leave it out")
     lines = [_engine(), *map(_program, PROGRAMS), _disk(store), _keys(keys), *_expiry(workspace)]
-    for good, text in lines:
-        click.echo(f"  {'✓' if good else '✗'} {printable(text)}")
-    click.echo(f"  - clock          {now_utc().isoformat()} (compare it with your own)")
+    now = now_utc().isoformat()
+    if as_json:
+        rows = [{"good": good, "text": text} for good, text in lines]
+        say(json.dumps({"lines": rows, "clock": now}, sort_keys=True))
+    else:
+        for good, text in lines:
+            click.echo(f"  {'✓' if good else '✗'} {printable(text)}")
+        click.echo(f"  - clock          {now} (compare it with your own)")
     return 0 if all(good for good, _ in lines) else HostError.exit_code
 
 

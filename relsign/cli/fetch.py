@@ -41,7 +41,7 @@ def fetch(mirrors: tuple[str, ...], workspace: Workspace, store: Path, *, image:
     if image:
         with connect(os.environ) as engine, Path(os.devnull).open("wb") as log:
             bench = Bench(engine, kept, store / "bound", 0)
-            for name in sorted({target.builder for target in workspace.recipe().target}):
+            for name in workspace.recipe().builders:
                 listener = BuildTalk(name, log, show_log=False).listener()
                 prepare_image(bench, workspace.lock(name), listener)
                 talk(f"  ✓ environment {name} is in the engine")

@@ -16,7 +16,7 @@ def fetch_inputs(
 ) -> tuple[FetchedSource, ...]:
     """Bring sources and locked packages of the recipe into the store, each verified."""
     recipe = workspace.recipe()
-    for name in sorted({target.builder for target in recipe.target}):
+    for name in recipe.builders:
         lock = workspace.lock(name)
         check_lock_is_current(workspace, name, lock)
         missing = missing_files(lock, store)

@@ -35,6 +35,8 @@ COMMANDS = {
     "ceremony": "relsign.cli.ceremony:ceremony",
     "relay": "relsign.cli.relay:relay",
     "rehearse": "relsign.cli.rehearse:rehearse",
+    "diff": "relsign.cli.diff:diff",
+    "store": "relsign.cli.store:store",
     "doctor": "relsign.cli.doctor:doctor",
 }
 """Command -> where it is, in the order a release needs them."""

@@ -41,7 +41,7 @@ def status(workspace: Workspace, *, as_json: bool) -> int:
     now = now_utc()
     release = workspace.release()
     root = current_root(workspace, now)
-    state = release_status(release, root, now)
+    state = release_status(release, root, now, checked=bool(workspace.recipe().check))
     expiring = find_expiring(root, layout_expiry(release), now)
     problems = [stage.problem for stage in state.stages if stage.problem]
     code = 1 if problems else 0 if all(stage.is_met for stage in state.stages) else 3

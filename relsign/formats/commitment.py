@@ -16,11 +16,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
-from relsign.formats.link import Host
+from relsign.formats.fingerprint import EnvironmentDigest
+from relsign.formats.link import MAX_TWINS, Host
 from relsign.formats.names import Digest, HexDigest, KeyId, Name, Time, Version, whole_seconds_utc
+from relsign.formats.twin import Twin
 
 COMMITMENT_PAYLOAD = "application/vnd.relsign.commitment+json"
 """Payload type of commitments: no signature over anything else can pass for one."""
@@ -86,6 +88,10 @@ class HeldBuild(Document, frozen=True, kw_only=True):
     salt: HexDigest
     targets: Annotated[dict[Name, HeldTarget], Meta(min_length=1)]
     host: Host | None
+    checked: Annotated[tuple[EnvironmentDigest, ...], Meta(min_length=1)] | UnsetType = UNSET
+    """Environments the recipe's checks ran in; absent where it has none."""
+    twins: Annotated[tuple[Twin, ...], Meta(min_length=1, max_length=MAX_TWINS)] | UnsetType = UNSET
+    """What its `build` link will say of them."""
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""

@@ -45,6 +45,14 @@ class EnvironmentDigest(Document, frozen=True, kw_only=True):
     lock_sha256: HexDigest
     rootfs_sha256: HexDigest
 
+    def materials(self) -> dict[str, str]:
+        """Return path -> SHA-256 of lock and root file system, as links name them."""
+        folder = f"builders/{self.builder}"
+        return {
+            f"{folder}/builder.lock": self.lock_sha256,
+            f"{folder}/rootfs.tar": self.rootfs_sha256,
+        }
+
 
 class ProfileDigest(Document, frozen=True, kw_only=True):
     """The sandbox profile the container was started with."""
@@ -102,12 +110,10 @@ class Fingerprint(Document, frozen=True, kw_only=True):
 
     def materials(self) -> dict[str, str]:
         """Return path -> SHA-256 of every input, as the builders' links name them."""
-        environment = f"builders/{self.environment.builder}"
         return {
             "relsign.toml": self.recipe_sha256,
             f"profiles/{self.profile.name}.json": self.profile.sha256,
-            f"{environment}/builder.lock": self.environment.lock_sha256,
-            f"{environment}/rootfs.tar": self.environment.rootfs_sha256,
+            **self.environment.materials(),
             **{f"sources/{source.name}": source.sha256 for source in self.sources},
         }
 

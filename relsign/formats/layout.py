@@ -2,8 +2,8 @@
 
 Compiled from the policy, signed by m of n owners as a DSSE envelope
 (in-toto specification 1.0, section 4.3).  We accept a strict part of the format:
-the steps `source` and `build`, Ed25519 keys, inspections whose command is `true`,
-and rule lists that end in ``DISALLOW *``.
+the steps `source` and `build`, then `check` where the recipe has checks, Ed25519 keys,
+inspections whose command is `true`, and rule lists that end in ``DISALLOW *``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, Value, decode_canonical, encode_canonical
-from relsign.formats.link import StepName
+from relsign.formats.link import STEP_NAMES, StepName
 from relsign.formats.names import Digest, KeyId, Time, refuse_repeats, shaped, whole_seconds_utc
 
 MAX_LAYOUT_BYTES = 2 << 20
@@ -132,15 +132,16 @@ class Layout(Document, frozen=True, kw_only=True):
     readme: Annotated[str, Meta(max_length=1000)]
     expires: Time
     keys: Annotated[dict[KeyId, LayoutKey], Meta(min_length=1, max_length=256)]
-    steps: Annotated[tuple[Step, ...], Meta(min_length=2, max_length=2)]
+    steps: Annotated[tuple[Step, ...], Meta(min_length=2, max_length=3)]
     inspect: Annotated[tuple[Inspection, ...], Meta(min_length=1, max_length=1)]
 
     def __post_init__(self) -> None:
         """Refuse a layout whose parts do not refer to each other."""
         if not whole_seconds_utc(self.expires):
             raise ValueError("expires is not whole seconds in UTC")
-        if [step.name for step in self.steps] != ["source", "build"]:
-            raise ValueError("steps are not source and build, in that order")
+        names = tuple(step.name for step in self.steps)
+        if names != STEP_NAMES[: len(names)]:
+            raise ValueError("steps are not source, build and at most check, in that order")
         refuse_repeats("public key", (key.keyval.public for key in self.keys.values()))
         for keyid, key in self.keys.items():
             if key.keyid != keyid:
@@ -151,6 +152,9 @@ class Layout(Document, frozen=True, kw_only=True):
             unknown = sorted(set(step.pubkeys) - set(self.keys))
             if unknown:
                 raise ValueError(f"step {step.name} names an unknown keyid: {unknown[0]}")
+            for rule in (*step.expected_materials, *step.expected_products):
+                if rule[0] == "MATCH" and rule[-1] not in names:
+                    raise ValueError(f"step {step.name} matches a step that is not there")
 
     @property
     def binding(self) -> LayoutBinding:
@@ -160,9 +164,14 @@ class Layout(Document, frozen=True, kw_only=True):
             raise ValueError("readme does not name release and recipe in our words")
         return LayoutBinding(match["project"], match["version"], Digest(match["recipe"]))
 
-    def step(self, name: str) -> Step:
-        """Return the step of that name."""
-        return self.steps[0] if name == "source" else self.steps[1]
+    def step(self, name: StepName) -> Step:
+        """Return the step of that name; raise KeyError if the layout has none."""
+        return {step.name: step for step in self.steps}[name]
+
+    @property
+    def has_checks(self) -> bool:
+        """Say whether builders must have run the recipe's checks."""
+        return len(self.steps) == len(STEP_NAMES)
 
     def to_bytes(self) -> bytes:
         """Return the payload to be signed."""

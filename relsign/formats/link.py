@@ -4,24 +4,33 @@ Written by each builder as ``STEP.<first 8 hex of keyid>.link``, a DSSE envelope
 around this payload (in-toto specification 1.0, section 4.4).  The payload's
 `environment` binds it to one project and version, so that a link cannot be
 replayed for another release; `name` binds it to its step.  The `byproducts`, which
-no artifact rule reads, say what kind of machine did it and open its commitment.
+no artifact rule reads, say what kind of machine did it, open its commitment, and tell
+what building again under other conditions showed.
+
+A `check` link says that the recipe's checks passed.  Its materials are what they looked
+at: the files of the release, and the environments they ran in.  It has no products.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from relsign.errors import InputError
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
 from relsign.formats.names import HexDigest, Name, RelativePath, Version, refuse_repeats, shaped
+from relsign.formats.twin import Twin
 
 MAX_LINK_BYTES = 16 << 20
 MAX_HEARD = 256
 """Commitments one link can name: as many as a trust root has members."""
-StepName = Literal["source", "build"]
+MAX_TWINS = 100
+"""As many as a recipe has targets."""
+StepName = Literal["source", "build", "check"]
+STEP_NAMES: tuple[StepName, ...] = get_args(StepName)
+"""In the order they are done; `check` only where the recipe has checks."""
 HostWord = Annotated[
     str,
     shaped(
@@ -68,15 +77,21 @@ class Byproducts(Document, frozen=True, kw_only=True, omit_defaults=True):
     """Opens the commitment its builder published before (docs/reference/link.md)."""
     heard: Annotated[tuple[HexDigest, ...], Meta(max_length=MAX_HEARD)] | None = None
     """Payload digests of the commitments its builder held when it showed this link."""
+    twins: Annotated[tuple[Twin, ...], Meta(min_length=1, max_length=MAX_TWINS)] | UnsetType = UNSET
+    """What `relsign check` found of each target, sorted by target; no decision counts it."""
 
     def __post_init__(self) -> None:
-        """Refuse half an opening, and a list with more than one form."""
+        """Refuse half an opening, and lists with more than one form."""
         if (self.commitment_salt is None) != (self.heard is None):
             raise ValueError("commitment_salt and heard stand together or not at all")
         heard = self.heard or ()
         refuse_repeats("commitment", heard)
         if list(heard) != sorted(heard):
             raise ValueError("heard is not sorted")
+        targets = [twin.target for twin in self.twins or ()]
+        refuse_repeats("twin", targets)
+        if targets != sorted(targets):
+            raise ValueError("twins are not sorted by target")
 
 
 class Link(Document, frozen=True, kw_only=True):
@@ -91,9 +106,15 @@ class Link(Document, frozen=True, kw_only=True):
     environment: ReleaseBinding
 
     def __post_init__(self) -> None:
-        """Refuse an opening where nothing was committed to."""
-        if self.name != "build" and self.byproducts.commitment_salt is not None:
+        """Refuse what has no place in a link of its step."""
+        if self.name == "check" and self.products:
+            raise ValueError("a check has products: it looks at files and makes none")
+        if self.name == "build":
+            return
+        if self.byproducts.commitment_salt is not None:
             raise ValueError("commitment_salt stands in a link of another step than build")
+        if self.byproducts.twins:
+            raise ValueError("twins stand in a link of another step than build")
 
     def to_bytes(self) -> bytes:
         """Return the payload to be signed."""

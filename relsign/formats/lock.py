@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from relsign.errors import InputError
 from relsign.formats.canonical import (
     Document,
     decode_reviewable,
@@ -51,7 +52,8 @@ ImageName = Annotated[
     str,
     shaped(
         "REPOSITORY@sha256:DIGEST, without host and tag",
-        r"[a-z0-9][a-z0-9._/-]{0,199}@sha256:[0-9a-f]{64}",
+        r"(?=.{1,200}@)[a-z0-9]+(?:[._-]{1,2}[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]{1,2}[a-z0-9]+)*)*"
+        r"@sha256:[0-9a-f]{64}",
     ),
 ]
 """An image by digest only: a tag is no name, because whoever owns it can move it."""
@@ -176,14 +178,20 @@ class LockedNpm(Document, frozen=True, kw_only=True):
 
 
 class LockedModule(Document, frozen=True, kw_only=True):
-    """One Go module: its zip and its ``go.mod``."""
+    """One Go module: its ``go.mod``, and its zip unless only its requirements are read."""
 
     path: ModulePath
     version: ModuleVersion
-    sha256: HexDigest
-    size: Size
+    sha256: HexDigest | msgspec.UnsetType = msgspec.UNSET
+    """Of the zip; left out where ``go.sum`` names the ``go.mod`` alone."""
+    size: Size | msgspec.UnsetType = msgspec.UNSET
     mod_sha256: HexDigest
     mod_size: Size
+
+    def __post_init__(self) -> None:
+        """Refuse half of what is said of the zip."""
+        if (self.sha256 is msgspec.UNSET) != (self.size is msgspec.UNSET):
+            raise ValueError("sha256 and size of a module belong together")
 
 
 class LockedCrate(Document, frozen=True, kw_only=True):
@@ -275,7 +283,19 @@ class BuilderLock(Document, frozen=True, kw_only=True):
 
 def parse_builder(data: bytes, where: str = "builder.toml") -> BuilderDefinition:
     """Return the definition in TOML `data`; raise InputError with the path inside it."""
-    return decode_toml(data, BuilderDefinition, where)
+    try:
+        return decode_toml(data, BuilderDefinition, where)
+    except InputError as error:
+        if error.where != f"{where}: image":
+            raise
+        raise InputError(
+            error.what,
+            where=error.where,
+            expected=error.expected,
+            got=error.got,
+            hint="a tag can be moved and a host is this machine's business: write the name and "
+            "the digest the registry gives for it, and say where it is with --registry",
+        ) from error
 
 
 def parse_lock(data: bytes, where: str = "builder.lock") -> BuilderLock:

@@ -3,6 +3,9 @@
 Follows https://slsa.dev/spec/v1.0/provenance, in the strict part we write.  It
 carries no host detail and nothing from the caller's environment.  relsign's own
 decision counts links; provenance must agree with them.
+
+What came with later versions of relsign may be absent, so that older provenance keeps
+its bytes.  There is no `invocationId`: nobody could look anything up by it.
 """
 
 from __future__ import annotations
@@ -13,9 +16,12 @@ import msgspec
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
+from relsign.formats.fingerprint import Knob
 from relsign.formats.link import Sha256
 from relsign.formats.names import (
     MAX_ARTIFACTS,
+    Epoch,
+    FileName,
     HexDigest,
     Name,
     RelativePath,
@@ -25,10 +31,22 @@ from relsign.formats.names import (
     shaped,
     whole_seconds_utc,
 )
+from relsign.formats.recipe import Normaliser
 from relsign.formats.statement import Subject
 
 MAX_PROVENANCE_BYTES = 16 << 20
 BUILD_TYPE = "urn:relsign:build:v1"
+MAX_DEPENDENCIES = 30_000
+PackageUrl = Annotated[
+    str,
+    shaped(
+        "a package URL without a server",
+        r"pkg:[a-z]+(?:/[A-Za-z0-9.~_%:-]+)+(?:@[A-Za-z0-9.~_%:-]+)?"
+        r"(?:\?(?:arch|file_name)=[A-Za-z0-9.~_%-]+(?:&file_name=[A-Za-z0-9.~_%-]+)?)?"
+        r"(?:#go\.mod)?",
+    ),
+]
+"""No qualifier that could hold an address has a place in it."""
 
 
 class ExternalParameters(Document, frozen=True, kw_only=True):
@@ -38,6 +56,8 @@ class ExternalParameters(Document, frozen=True, kw_only=True):
     version: Version
     target: Name
     recipe_sha256: HexDigest
+    source_date_epoch: Epoch | msgspec.UnsetType = msgspec.UNSET
+    """Absent where the recipe leaves it unset."""
 
 
 class InternalParameters(Document, frozen=True, kw_only=True):
@@ -46,13 +66,25 @@ class InternalParameters(Document, frozen=True, kw_only=True):
     profile: Name
     profile_sha256: HexDigest
     fingerprint_sha256: HexDigest
+    without: Annotated[tuple[Knob, ...], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    """Knobs of the profile that the engine could not set."""
+    normalised: (
+        Annotated[dict[FileName, tuple[Normaliser, ...]], Meta(min_length=1)] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    """Artifacts that were rewritten as the recipe asked, and by what."""
 
 
 class ResolvedDependency(Document, frozen=True, kw_only=True):
-    """One input, by name and digest."""
+    """One input: its digest, and the name links know it by, a package URL, or both."""
 
-    name: RelativePath
+    name: RelativePath | msgspec.UnsetType = msgspec.UNSET
+    uri: PackageUrl | msgspec.UnsetType = msgspec.UNSET
     digest: Sha256
+
+    def __post_init__(self) -> None:
+        """Refuse an input that is nothing but a digest."""
+        if self.name is msgspec.UNSET and self.uri is msgspec.UNSET:
+            raise ValueError("neither name nor uri")
 
 
 class BuildDefinition(Document, frozen=True, kw_only=True):
@@ -61,7 +93,15 @@ class BuildDefinition(Document, frozen=True, kw_only=True):
     buildType: Literal["urn:relsign:build:v1"] = "urn:relsign:build:v1"
     externalParameters: ExternalParameters
     internalParameters: InternalParameters
-    resolvedDependencies: Annotated[tuple[ResolvedDependency, ...], Meta(min_length=1)]
+    resolvedDependencies: Annotated[
+        tuple[ResolvedDependency, ...], Meta(min_length=1, max_length=MAX_DEPENDENCIES)
+    ]
+
+
+class BuilderVersion(Document, frozen=True, kw_only=True):
+    """What the builder built with."""
+
+    relsign: Version
 
 
 class BuilderIdentity(Document, frozen=True, kw_only=True):
@@ -71,6 +111,7 @@ class BuilderIdentity(Document, frozen=True, kw_only=True):
         str,
         shaped("urn:relsign:builder:NAME", r"urn:relsign:builder:[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"),
     ]
+    version: BuilderVersion | msgspec.UnsetType = msgspec.UNSET
 
 
 class RunMetadata(Document, frozen=True, kw_only=True):
@@ -87,11 +128,21 @@ class RunMetadata(Document, frozen=True, kw_only=True):
             raise ValueError("finishedOn is before startedOn")
 
 
+class Byproduct(Document, frozen=True, kw_only=True):
+    """A file the build leaves beside its artifacts."""
+
+    name: FileName
+    digest: Sha256
+
+
 class RunDetails(Document, frozen=True, kw_only=True):
-    """Who ran the build, and when."""
+    """Who ran the build, when, and what else came of it."""
 
     builder: BuilderIdentity
     metadata: RunMetadata
+    byproducts: Annotated[tuple[Byproduct, ...], Meta(min_length=1, max_length=10)] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class ProvenancePredicate(Document, frozen=True, kw_only=True):
@@ -115,7 +166,8 @@ class Provenance(Document, frozen=True, kw_only=True):
         """Refuse a name with two digests."""
         refuse_repeats("subject", (s.name for s in self.subject))
         inputs = self.predicate.buildDefinition.resolvedDependencies
-        refuse_repeats("dependency", (i.name for i in inputs))
+        refuse_repeats("dependency", (i.name for i in inputs if i.name is not msgspec.UNSET))
+        refuse_repeats("byproduct", (b.name for b in self.predicate.runDetails.byproducts or ()))
 
     def to_bytes(self) -> bytes:
         """Return the payload to be signed."""

@@ -17,7 +17,7 @@ from relsign.errors import InputError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.envelope import Envelope, parse_envelope
 from relsign.formats.layout import parse_layout
-from relsign.formats.link import link_file_name
+from relsign.formats.link import STEP_NAMES, link_file_name
 from relsign.formats.statement import parse_statement
 from relsign.publish.release import Candidate
 from relsign.publish.signatures import MAX_SIGNATURE_BYTES
@@ -90,7 +90,7 @@ def _builders_files(published: set[str], builders: tuple[Party, ...]) -> set[str
     """Return what builders of the root may have published under the keys they have now."""
     names: set[str] = set()
     for party in builders:
-        links = {link_file_name(step, party.keyid) for step in ("source", "build")}
+        links = {link_file_name(step, party.keyid) for step in STEP_NAMES}
         names |= links
         # Provenance is published only beside a link by the same key.
         if links & published:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from msgspec import UNSET
+
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
 from relsign.crypto.raw_signing import Sign
@@ -40,6 +42,7 @@ from relsign.formats.commitment import (
 )
 from relsign.formats.fingerprint import (
     MAX_FINGERPRINT_BYTES,
+    EnvironmentDigest,
     Fingerprint,
     ProfileDigest,
     parse_fingerprint,
@@ -47,6 +50,7 @@ from relsign.formats.fingerprint import (
 from relsign.formats.link import Byproducts, Host, ReleaseBinding, link_file_name
 from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
+from relsign.formats.twin import Twin
 from relsign.sign.links import BuildTimes, seal, sign_evidence
 from relsign.sign.materials import require_own_materials
 from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
@@ -77,6 +81,15 @@ class BuiltRelease:
     fingerprints: tuple[Fingerprint, ...]
     times: dict[str, BuildTimes]
     host: Host | None
+    checked: tuple[EnvironmentDigest, ...] = ()
+    """Environments the recipe's checks passed in; none where it has no checks."""
+    twins: tuple[Twin, ...] = ()
+    """What building again showed, sorted by target."""
+
+    @property
+    def byproducts(self) -> Byproducts:
+        """What the `build` link says besides materials and products."""
+        return Byproducts(host=self.host, twins=self.twins or UNSET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +156,8 @@ def commit_build(
             for name, times in built.times.items()
         },
         host=built.host,
+        checked=built.checked or UNSET,
+        twins=built.twins or UNSET,
     )
     # Nobody else may look in before the secret is there; the folder stays so until shown.
     staged.chmod(0o700)
@@ -293,9 +308,14 @@ def reveal_build(
             where=os.fspath(held.folder),
             hint=_ANEW,
         )
-    byproducts = Byproducts(host=held.build.host, commitment_salt=held.build.salt,
-                            heard=heard.heard)  # fmt: skip
-    evidence = sign_evidence(held.fingerprints, held.times, party, sign, byproducts)
+    byproducts = Byproducts(
+        host=held.build.host,
+        commitment_salt=held.build.salt,
+        heard=heard.heard,
+        twins=held.build.twins,
+    )
+    checked = held.build.checked or ()
+    evidence = sign_evidence(held.fingerprints, held.times, party, sign, byproducts, checked)
     for name, data in evidence.items():
         write_whole(held.folder / name, data)
     final = release.build_of(party.name)

@@ -19,7 +19,8 @@ from relsign.formats.layout import (
     Step,
     release_inspection,
 )
-from relsign.formats.names import Digest
+from relsign.formats.link import StepName
+from relsign.formats.names import Digest, KeyId
 from relsign.formats.policy import Policy
 from relsign.formats.recipe import Recipe
 
@@ -28,6 +29,8 @@ MAX_SINGLE_RULES = 500
 
 SOURCE_COMMAND = ("relsign", "fetch")
 BUILD_COMMAND = ("relsign", "build")
+CHECK_COMMAND = BUILD_COMMAND
+"""What people type: the checks are run by whoever has just built."""
 DISALLOW_REST = ("DISALLOW", "*")
 
 
@@ -47,37 +50,52 @@ def compile_layout(
     roster has fewer builders than the policy asks for.
     """
     keys = _builder_keys(parties, policy.thresholds.builders)
-    inputs = _input_names(recipe, profile)
-    pubkeys = tuple(keys)
     project = recipe.project
     binding = LayoutBinding(project.name, project.version, recipe_sha256)
     return Layout(
         readme=binding.readme(),
         expires=expires,
         keys=keys,
-        steps=(
-            Step(
-                name="source",
-                expected_materials=(DISALLOW_REST,),
-                expected_products=_require(inputs),
-                pubkeys=pubkeys,
-                expected_command=SOURCE_COMMAND,
-                threshold=policy.thresholds.builders,
-            ),
-            Step(
-                name="build",
-                expected_materials=(
-                    ("MATCH", "*", "WITH", "PRODUCTS", "FROM", "source"),
-                    DISALLOW_REST,
-                ),
-                expected_products=_output_rules(recipe),
-                pubkeys=pubkeys,
-                expected_command=BUILD_COMMAND,
-                threshold=policy.thresholds.builders,
-            ),
-        ),
+        steps=_steps(recipe, profile, tuple(keys), policy.thresholds.builders),
         inspect=(release_inspection(binding),),
     )
+
+
+def _steps(
+    recipe: Recipe, profile: str, pubkeys: tuple[KeyId, ...], threshold: int
+) -> tuple[Step, ...]:
+    source = Step(
+        name="source",
+        expected_materials=(DISALLOW_REST,),
+        expected_products=_require(_input_names(recipe, profile)),
+        pubkeys=pubkeys,
+        expected_command=SOURCE_COMMAND,
+        threshold=threshold,
+    )
+    build = Step(
+        name="build",
+        expected_materials=(_all_of("*", "source"), DISALLOW_REST),
+        expected_products=_output_rules(recipe),
+        pubkeys=pubkeys,
+        expected_command=BUILD_COMMAND,
+        threshold=threshold,
+    )
+    if not recipe.check:
+        return source, build
+    check = Step(
+        name="check",
+        expected_materials=_looked_at_rules(recipe),
+        expected_products=(DISALLOW_REST,),
+        pubkeys=pubkeys,
+        expected_command=CHECK_COMMAND,
+        threshold=threshold,
+    )
+    return source, build, check
+
+
+def _all_of(pattern: str, step: StepName) -> tuple[str, ...]:
+    """Return the rule that takes what is a product of a step, with the same digest."""
+    return ("MATCH", pattern, "WITH", "PRODUCTS", "FROM", step)
 
 
 def days_later(now: datetime, days: int) -> datetime:
@@ -103,22 +121,48 @@ def _builder_keys(parties: tuple[Party, ...], threshold: int) -> dict[str, Layou
 
 
 def _input_names(recipe: Recipe, profile: str) -> tuple[str, ...]:
-    builders = sorted({target.builder for target in recipe.target})
     return (
         "relsign.toml",
         f"profiles/{profile}.json",
-        *(f"builders/{name}/builder.lock" for name in builders),
-        *(f"builders/{name}/rootfs.tar" for name in builders),
+        *_environment_names(recipe.builders),
         *(f"sources/{source.name}" for source in recipe.source),
     )
 
 
+def _environment_names(builders: tuple[str, ...]) -> tuple[str, ...]:
+    return (
+        *(f"builders/{name}/builder.lock" for name in builders),
+        *(f"builders/{name}/rootfs.tar" for name in builders),
+    )
+
+
 def _output_rules(recipe: Recipe) -> tuple[tuple[str, ...], ...]:
-    fingerprints = tuple(sorted(f"{target.name}.fingerprint.json" for target in recipe.target))
+    names = _output_names(recipe)
     if len(recipe.artifact_names) <= MAX_SINGLE_RULES:
-        return _require(fingerprints + recipe.artifact_names)
-    required = tuple(("REQUIRE", name) for name in fingerprints)
-    return (*required, ("CREATE", "*"), DISALLOW_REST)
+        return _require(names)
+    return (*(("REQUIRE", name) for name in names), ("CREATE", "*"), DISALLOW_REST)
+
+
+def _output_names(recipe: Recipe) -> tuple[str, ...]:
+    """Return the products that rules name one by one, sorted."""
+    fingerprints = tuple(f"{target.name}.fingerprint.json" for target in recipe.target)
+    single = len(recipe.artifact_names) <= MAX_SINGLE_RULES
+    return tuple(sorted(fingerprints + (recipe.artifact_names if single else ())))
+
+
+def _looked_at_rules(recipe: Recipe) -> tuple[tuple[str, ...], ...]:
+    """Return what checks must have looked at, and in: the build, and their own environments.
+
+    The fingerprints among the products bind the recipe, and so the checks' words.
+    """
+    environments = sorted({check.builder for check in recipe.check})
+    names = (*_output_names(recipe), *_environment_names(tuple(environments)))
+    return (
+        *(("REQUIRE", name) for name in names),
+        _all_of("*", "build"),
+        _all_of("builders/*", "source"),
+        DISALLOW_REST,
+    )
 
 
 def _require(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

@@ -25,6 +25,7 @@ from relsign.formats.bundle import (
 from relsign.formats.canonical import shorten
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.fingerprint import Fingerprint, parse_fingerprint
+from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.root import parse_root
 from relsign.formats.statement import PreviousRelease, parse_statement
@@ -33,6 +34,7 @@ from relsign.sign.vouching import complete_roots
 from relsign.system.files import read_bounded
 from relsign.system.workspace import ReleaseFolder, Workspace
 from relsign.verify.agreement import find_agreement, read_reports
+from relsign.verify.checks import count_checked
 from relsign.verify.decision import Question, decide
 from relsign.verify.demands import Demands
 from relsign.verify.release import CLOCK_SKEW, Evidence, open_evidence, verify_standing
@@ -198,6 +200,10 @@ def _builders(root: TrustedRoot, evidence: Evidence, at: datetime) -> tuple[str,
     binding = ReleaseBinding(project=predicate.project, version=predicate.version)
     reports = read_reports(evidence.files, root.having("builder"), binding, at)
     agreed = find_agreement("build", reports, needs.builders, needs.organisations)
+    layout = parse_layout(parse_envelope(evidence.files[LAYOUT_FILE], LAYOUT_FILE).payload)
+    if layout.has_checks:
+        check = find_agreement("check", reports, needs.builders, needs.organisations)
+        agreed = count_checked(agreed, check, needs.builders, needs.organisations)
     return tuple(party.name for party in agreed.builders)
 
 

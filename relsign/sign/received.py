@@ -19,10 +19,11 @@ from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.bundle import MAX_BUNDLE_BYTES
 from relsign.formats.commitment import MAX_COMMITMENT_BYTES, commitment_file_name
 from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES, BuiltArtifact, parse_fingerprint
-from relsign.formats.link import ReleaseBinding, link_file_name
+from relsign.formats.link import STEP_NAMES, ReleaseBinding, link_file_name
 from relsign.sign.places import is_real_folder
 from relsign.system.files import READ_BYTES, host_error, new_file, open_regular, read_bounded
 from relsign.verify.agreement import Report, read_report
+from relsign.verify.checks import require_checked
 from relsign.verify.commitments import read_commitment
 from relsign.verify.provenance import check_provenance
 
@@ -37,7 +38,10 @@ class ReceivedBuild:
     """The part of a builder's folder that its links vouch for."""
 
     files: dict[str, bytes]
-    """Links, the provenance and fingerprints that agree with them, and a commitment."""
+    """Links, the provenance and fingerprints that agree with them, and a commitment.
+
+    A link of checks is one of them where there is one: whether there must be, the layout says.
+    """
     artifacts: tuple[BuiltArtifact, ...]
     """Products that a fingerprint gives a size to."""
     left: tuple[str, ...]
@@ -49,7 +53,8 @@ def read_received(
 ) -> ReceivedBuild:
     """Return what of the folder `build`, named after `builder`, may be taken over.
 
-    Both links must be there and stand; they decide about the rest.  A builder that has
+    The links of sources and build must be there, and every link must stand; they decide about
+    the rest, and checks must be of what was built.  A builder that has
     committed and shows nothing yet has a commitment only.  Raises InputError or
     VerificationError for a bad link or commitment, NotEnoughError for an absent link.
     """
@@ -58,10 +63,15 @@ def read_received(
         others = sorted({entry.name for entry in _entries(build)} - files.keys() - _BESIDE)
         return ReceivedBuild(files, (), tuple(f"{name}: nothing vouches for it" for name in others))
     reports: dict[str, Report] = {}
-    for step in ("source", "build"):
+    for step in STEP_NAMES:
         name = link_file_name(step, builder.keyid)
+        if step == "check" and not os.path.lexists(build / name):
+            continue
         files[name] = _read_link(build, name)
         reports[step] = read_report(name, files[name], (builder,), binding, now)
+    if "check" in reports:
+        link = f"builds/{build.name}/{link_file_name('check', builder.keyid)}"
+        require_checked(reports["build"].says, reports["check"].says, link)
     left: list[str] = []
     _take_provenance(build, reports["build"], now, files, left)
     products = reports["build"].says.products

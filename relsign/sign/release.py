@@ -25,6 +25,7 @@ from relsign.formats.statement import (
     Statement,
     parse_statement,
 )
+from relsign.sign.checks import require_own_checks
 from relsign.sign.links import seal
 from relsign.sign.materials import require_own_materials
 from relsign.sign.merge import add_signatures
@@ -101,7 +102,7 @@ def prepare_request(
 
     (1) the builders agree; (2) the owners signed the layout, for exactly these
     artifacts; (3) a statement that is there already says the same; (4) recipe,
-    sources, locks and profile are the ones on this disk; (5) every artifact is, with
+    sources, locks, profile and checks are the ones on this disk; (5) every artifact is, with
     its digest; (6) the verifier would accept it once it is signed.  Raises
     NotEnoughError or VerificationError, InputError for one that follows none and is not the
     first; signs nothing.
@@ -109,7 +110,10 @@ def prepare_request(
     release = workspace.release()
     check_release_folder(release)
     evidence, _strange = release.all_evidence()
-    build = agreed_build(root, release.project, release.version, evidence, now)  # (1)
+    recipe = workspace.recipe()
+    build = agreed_build(  # (1)
+        root, release.project, release.version, evidence, now, checked=bool(recipe.check)
+    )
     layout_data = _layout_bytes(release)
     existing = read_statement(release)
     statement = make_statement(
@@ -126,6 +130,7 @@ def prepare_request(
         require_same(statement, existing.payload)  # (3)
     require_followed(workspace, root, statement.predicate, now)
     require_own_materials(workspace, profile, layout.recipe_sha256, build.fingerprints)  # (4)
+    require_own_checks(workspace, layout.layout, build.checked_in)
     found = release.find_artifacts(build.artifacts)  # (5)
     require_verifiable(root, statement, layout_data, build.files, now)  # (6)
     return SigningRequest(

@@ -29,6 +29,7 @@ from relsign.verify.agreement import (
     own_evidence,
     read_reports,
 )
+from relsign.verify.checks import count_checked
 from relsign.verify.commitments import count_committed
 from relsign.verify.diversity import require_diversity
 from relsign.verify.fingerprint import products_of
@@ -42,6 +43,8 @@ class AgreedBuild:
     agreement: Agreement
     reports: Reports
     fingerprints: tuple[Fingerprint, ...]
+    checked_in: dict[str, str]
+    """Path -> SHA-256 of the environments the checks ran in; nothing where none had to."""
     artifacts: dict[str, str]
     files: dict[str, bytes]
     """Links, provenance and agreed fingerprints, by the names a bundle has for them."""
@@ -53,37 +56,49 @@ def agreed_build(
     version: str,
     evidence: Mapping[str, Mapping[str, bytes]],
     now: datetime,
+    *,
+    checked: bool,
 ) -> AgreedBuild:
     """Return the builders' agreement on a release.
 
-    `evidence` maps each build folder to its files.  Raises NotEnoughError when
-    too few builders reported, VerificationError when they contradict each other,
-    or by the root's policy when one dissents.
+    `evidence` maps each build folder to its files; `checked` says whether the recipe has
+    checks, so that only who ran them counts.  Raises NotEnoughError when too few builders
+    reported, VerificationError when they contradict each other, or by the root's policy
+    when one dissents.
     """
     own = own_evidence(evidence, root.having("builder")).files
     binding = ReleaseBinding(project=project, version=version)
     reports = read_reports(own, root.having("builder"), binding, now)
-    thresholds = root.root.thresholds
-    agreement = find_agreement("build", reports, thresholds.builders, thresholds.organisations)
-    if agreement.dissent and root.root.policy.dissent == "refuse":
-        names = ", ".join(report.builder.name for report in agreement.dissent)
-        raise VerificationError(
-            f"{names} built other bytes",
-            hint="`relsign status` shows which files; nothing was signed",
-        )
+    quorum = (root.root.thresholds.builders, root.root.thresholds.organisations)
+    agreement = find_agreement("build", reports, *quorum)
+    _refuse_dissent(root, agreement, "built other bytes")
+    environments: dict[str, str] = {}
+    if checked:
+        check = find_agreement("check", reports, *quorum)
+        _refuse_dissent(root, check, "checked other files")
+        products = agreement.says.products
+        environments = {p: d for p, d in check.says.materials.items() if p not in products}
+        agreement = count_checked(agreement, check, *quorum)
     if root.root.policy.commit:
-        agreement = count_committed(
-            agreement, own, binding, thresholds.builders, thresholds.organisations, now
-        )
+        agreement = count_committed(agreement, own, binding, *quorum, now)
     require_diversity(agreement, root.root.policy.diversity)
     fingerprints = _fingerprints(agreement, evidence)
     return AgreedBuild(
         agreement=agreement,
         reports=reports,
         fingerprints=fingerprints,
+        checked_in=environments,
         artifacts=products_of(fingerprints),
         files={**own, **{f.file: f.to_bytes() for f in fingerprints}},
     )
+
+
+def _refuse_dissent(root: TrustedRoot, agreement: Agreement, what: str) -> None:
+    if agreement.dissent and root.root.policy.dissent == "refuse":
+        names = ", ".join(report.builder.name for report in agreement.dissent)
+        raise VerificationError(
+            f"{names} {what}", hint="`relsign status` shows which files; nothing was signed"
+        )
 
 
 def silent_builders(root: TrustedRoot, reports: Reports) -> tuple[str, ...]:

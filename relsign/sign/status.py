@@ -89,8 +89,13 @@ def differing(matrix: Matrix, row: MatrixRow) -> tuple[str, ...]:
     return tuple(name for name, cell in pairs if cell not in {MISSING, usual})
 
 
-def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> Status:
-    """Return where a release stands; what is malformed is reported, never raised."""
+def release_status(
+    release: ReleaseFolder, root: TrustedRoot, now: datetime, *, checked: bool = False
+) -> Status:
+    """Return where a release stands; what is malformed is reported, never raised.
+
+    `checked` says whether the recipe has checks: then only builders who ran them count.
+    """
     evidence, strange = release.all_evidence()
     own = own_evidence(evidence, root.having("builder"))
     binding = ReleaseBinding(project=release.project, version=release.version)
@@ -99,7 +104,9 @@ def release_status(release: ReleaseFolder, root: TrustedRoot, now: datetime) -> 
     thresholds = root.root.thresholds
     builders, problem, missing = matrix.builders, "", ""
     try:
-        agreed = agreed_build(root, release.project, release.version, evidence, now)
+        agreed = agreed_build(
+            root, release.project, release.version, evidence, now, checked=checked
+        )
         builders = tuple(party.name for party in agreed.agreement.builders)
     except NotEnoughError as error:
         missing = error.what if len(builders) >= thresholds.builders else ""

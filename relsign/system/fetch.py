@@ -173,9 +173,9 @@ def open_response(
     Each hop has its own proxy and its own rule.  The caller closes it.  Raises as
     `download`, and urllib3's HTTPError for what the network does.
     """
-    current = url
+    current, sent = url, dict(headers or {})
     for _hop in range(limits.redirects + 1):
-        response = _request(parse_http_url(current), limits, headers or {})
+        response = _request(parse_http_url(current), limits, sent)
         if response.status not in REDIRECTS:
             if response.status not in accepted:
                 response.close()
@@ -185,6 +185,8 @@ def open_response(
         target = _target(current, response.headers.get("Location", ""))
         if current.startswith("https:") and not target.startswith("https:"):
             raise HostError("redirect leaves https", where=redacted(current), got=redacted(target))
+        if parse_http_url(target).netloc != parse_http_url(current).netloc:
+            sent.pop("Authorization", None)  # it is meant for the host that asked for it
         current = target
     raise HostError("too many redirects", where=redacted(url), expected=f"{limits.redirects}")
 

@@ -41,7 +41,7 @@ from relsign.system.hashing import hash_files
 MAX_TEXT_BYTES = 4 << 20
 MAX_EVIDENCE_FILES = 300
 EVIDENCE_NAME = re.compile(
-    r"(?:source|build)\.[0-9a-f]{8}\.link|build\.[0-9a-f]{8}\.commitment"
+    r"(?:source|build|check)\.[0-9a-f]{8}\.link|build\.[0-9a-f]{8}\.commitment"
     r"|[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\.(?:fingerprint\.json|intoto\.jsonl)"
 )
 

@@ -22,7 +22,7 @@ from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.canonical import encode_canonical
 from relsign.formats.envelope import Envelope, Signature, parse_envelope
 from relsign.formats.layout import Layout, parse_layout
-from relsign.formats.link import link_file_name
+from relsign.formats.link import StepName, link_file_name
 from relsign.formats.root import parse_root
 from relsign.formats.roster import Role
 from relsign.trust import by_hand as hand
@@ -33,6 +33,7 @@ from relsign.verify.root import TrustedRoot, open_root
 from relsign.verify.verdict import STEPS, Outcome
 
 PROOF_FILE = "release.tlog-proof"
+_SHOWN_STEPS: tuple[StepName, ...] = ("build", "check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def _open(
         judge = newest
     names = {STATEMENT_FILE, LAYOUT_FILE, PROOF_FILE}
     names |= {f"{f.target}.fingerprint.json" for f in evidence.statement.predicate.fingerprints}
-    names |= {link_file_name("build", p.keyid) for p in judge.having("builder")}
+    names |= {link_file_name(s, p.keyid) for s in _SHOWN_STEPS for p in judge.having("builder")}
     files = {name: data for name, data in evidence.files.items() if name in names}
     return _Case(decision, places, evidence, (first, *between, *last), judge, files)
 
@@ -374,24 +375,36 @@ def _explain_builders(case: _Case, name: str) -> Step:
     judge, release = case.judge.root, case.decision.release
     agreed = case.judge.having("builder") if release is None else release.builders
     digest = case.evidence.statement.digests().get(name, "")
+    product = encode_canonical({name: {"sha256": digest}}).decode()[1:-1] if digest else ""
     commands: list[str] = []
     links: list[str] = []
     for builder in agreed:
         link = link_file_name("build", builder.keyid)
         if _envelope(case, link) is None:
             continue
-        commands += _signatures(case, link, "builder", trusted=case.passed(5))
-        if digest:
-            product = encode_canonical({name: {"sha256": digest}}).decode()[1:-1]
-            commands.append(hand.holds(case.at(f"{link}.payload"), product))
+        commands += _link_lines(case, link, product)
         commands.append(hand.list_products(case.at(link)))
         links.append(case.at(link))
     commands += [hand.same_products(links[0], other) for other in links[1:]]
+    layout = _layout(case)
+    checked = layout is not None and layout.has_checks
+    if checked:
+        # A check's link lists what was looked at in the same words as what was built.
+        checks = [link_file_name("check", builder.keyid) for builder in agreed]
+        for link in checks:
+            commands += _link_lines(case, link, product) if _envelope(case, link) else []
     promise = (
         f"{judge.thresholds.builders} builders of {judge.thresholds.organisations} organisations "
         "say, each with an own key, that they made exactly these bytes"
+        + (", and that the recipe's checks passed on them" if checked else "")
     )
     return Step(5, STEPS[4], promise, tuple(commands))
+
+
+def _link_lines(case: _Case, link: str, entry: str) -> list[str]:
+    """Return the lines that check a builder's signature and that its link lists a file."""
+    lines = _signatures(case, link, "builder", trusted=case.passed(5))
+    return [*lines, hand.holds(case.at(f"{link}.payload"), entry)] if entry else lines
 
 
 def _explain_fingerprints(case: _Case) -> Step:

@@ -32,10 +32,18 @@ from relsign.errors import InputError, NotEnoughError, VerificationError
 from relsign.formats.canonical import Value
 from relsign.formats.commitment import commitment_file_name
 from relsign.formats.envelope import parse_envelope
-from relsign.formats.link import Artifacts, Link, ReleaseBinding, link_file_name, parse_link
+from relsign.formats.link import (
+    STEP_NAMES,
+    Artifacts,
+    Link,
+    ReleaseBinding,
+    StepName,
+    link_file_name,
+    parse_link,
+)
 from relsign.verify.rules import StepArtifacts
 
-_LINK_NAME = re.compile(r"(source|build)\.(?P<keyid>[0-9a-f]{8})\.link")
+_LINK_NAME = re.compile(rf"(?:{'|'.join(STEP_NAMES)})\.(?P<keyid>[0-9a-f]{{8}})\.link")
 
 
 class Report(Value, frozen=True):
@@ -106,7 +114,7 @@ def own_evidence(
         party = by_name.get(folder)
         own: set[str] = set()
         if party is not None:
-            own = {link_file_name(step, party.keyid) for step in ("source", "build")}
+            own = {link_file_name(step, party.keyid) for step in STEP_NAMES}
             own |= {f"{party.name}.intoto.jsonl", commitment_file_name(party.keyid)}
         for name in sorted(evidence[folder]):
             if name in own:
@@ -171,7 +179,9 @@ def read_report(
     return Report(valid[0], link)
 
 
-def find_agreement(step: str, reports: Reports, threshold: int, organisations: int) -> Agreement:
+def find_agreement(
+    step: StepName, reports: Reports, threshold: int, organisations: int
+) -> Agreement:
     """Return the quorum of `step`: `threshold` operators of so many organisations.
 
     Raises VerificationError when builders contradict each other and no group, or
@@ -214,11 +224,15 @@ def find_agreement(step: str, reports: Reports, threshold: int, organisations: i
     heard = distinct_operators(tuple(r.builder for r in single))
     raise NotEnoughError(
         f"{len(heard)} builders reported step {step} {need}{ignored}",
-        hint="wait for more builders, or build it yourself",
+        hint=_WAIT_CHECK if step == "check" else "wait for more builders, or build it yourself",
     )
 
 
 _COMPARE = "`relsign status` shows which files differ"
+_WAIT_CHECK = (
+    "the recipe has checks, which `relsign build` runs: ask the builders for the check link "
+    "beside their build's, or build it yourself"
+)
 _Group = tuple[Report, ...]
 
 
@@ -270,7 +284,8 @@ def _disagreement(step: str, groups: list[_Group], need: str) -> VerificationErr
     names = _names(tuple(report for group in groups for report in group))
     products = [group[0].link.products for group in groups]
     same = all(each == products[0] for each in products)
-    what = " on what they built from" if same else ""
+    verb = "checked" if step == "check" else "built from"
+    what = f" on what they {verb}" if same else ""
     return VerificationError(
         f"builders disagree{what} at step {step}: {names} {need}", hint=_COMPARE
     )

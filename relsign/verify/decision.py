@@ -7,7 +7,8 @@
                    has one
     4 layout       m of n owners, unexpired, the one the signers named
     5 builders     k of n links agree, bound to this release, in g organisations, as
-                   unlike as the root asks, and keep the layout's rules
+                   unlike as the root asks, keep the layout's rules, and ran the checks
+                   where it has some
     6 fingerprint  binds sources, environment, recipe, profile, artifacts; equals an own
                    rebuild where there is one
     7 revocation   not revoked, not from the future, not older than what was seen
@@ -154,7 +155,7 @@ def _judge(case: Case, rows: Rows) -> VerifiedRelease | None:
     agreed = rows.step(
         5,
         lambda: find_builders(case, layout),
-        lambda a: say_builders(day.root, question.demands, a.build, a.dissent, a.ignored),
+        lambda agreed: say_builders(day.root, question.demands, agreed),
     )
     if agreed is None:
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import NotEnoughError, VerificationError
-from relsign.formats.fingerprint import Fingerprint, parse_fingerprint
+from relsign.formats.fingerprint import EnvironmentDigest, Fingerprint, parse_fingerprint
 from relsign.formats.names import Digest
 from relsign.verify.agreement import Agreement
 from relsign.verify.release import Evidence
@@ -20,7 +20,8 @@ def verify_fingerprints(
     (1) each file has the id the signers named; (2) it is of this release and
     target, and of the recipe the owners approved; (3) the builders' products are
     exactly the fingerprints and their artifacts, which are exactly the statement's
-    subjects; (4) the builders' materials are exactly what the fingerprints bind.
+    subjects; (4) the builders' materials are exactly what the fingerprints bind.  What
+    checks ran in is no material of the build: the `check` links name it.
     Raises VerificationError, or NotEnoughError when a fingerprint is absent.
     """
     predicate = evidence.statement.predicate
@@ -66,7 +67,7 @@ def materials_of(fingerprints: tuple[Fingerprint, ...]) -> dict[str, str]:
 
     Raises VerificationError when two fingerprints give one input two digests.
     """
-    return _merged("inputs", (fingerprint.materials() for fingerprint in fingerprints))
+    return merged("inputs", (fingerprint.materials() for fingerprint in fingerprints))
 
 
 def products_of(fingerprints: tuple[Fingerprint, ...]) -> dict[str, str]:
@@ -74,14 +75,26 @@ def products_of(fingerprints: tuple[Fingerprint, ...]) -> dict[str, str]:
 
     Raises VerificationError when two fingerprints give one name two digests.
     """
-    return _merged("artifacts", (fingerprint.products() for fingerprint in fingerprints))
+    return merged("artifacts", (fingerprint.products() for fingerprint in fingerprints))
 
 
-def _merged(kind: str, parts: Iterator[dict[str, str]]) -> dict[str, str]:
-    """Return all parts as one: the first, filled up."""
-    merged = next(parts, {})
-    for part in parts:
+def environments_of(checked: Iterable[EnvironmentDigest]) -> dict[str, str]:
+    """Return path -> SHA-256 of the lock and root file system of environments.
+
+    Raises VerificationError when one environment has two digests.
+    """
+    return merged("inputs", (environment.materials() for environment in checked))
+
+
+def merged(kind: str, parts: Iterable[dict[str, str]]) -> dict[str, str]:
+    """Return all parts as one.
+
+    Raises VerificationError when two parts give one path two digests.
+    """
+    each = iter(parts)
+    whole = dict(next(each, {}))
+    for part in each:
         for path, digest in part.items():
-            if merged.setdefault(path, digest) != digest:
-                raise VerificationError(f"two fingerprints name different {kind}", got=path)
-    return merged
+            if whole.setdefault(path, digest) != digest:
+                raise VerificationError(f"two builds name different {kind}", got=path)
+    return whole

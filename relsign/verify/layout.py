@@ -12,7 +12,7 @@ from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.bundle import LAYOUT_FILE
 from relsign.formats.canonical import Value
 from relsign.formats.envelope import parse_envelope
-from relsign.formats.layout import Layout, Step, parse_layout
+from relsign.formats.layout import Layout, Rules, parse_layout
 from relsign.formats.names import Digest
 from relsign.formats.statement import ReleasePredicate
 from relsign.verify.agreement import Agreement
@@ -38,8 +38,8 @@ def verify_layout(root: TrustedRoot, evidence: Evidence, now: datetime) -> Trust
     (1) m of n owners signed it; (2) it is the one the statement names, and is for
     its project and version; (3) it is not expired; (4) it names builders of the
     root, by key material, and no other key counts; (5) it asks for no fewer builders
-    than the root; (6) it requires every artifact.  Raises NotEnoughError or
-    VerificationError.
+    than the root; (6) it requires every artifact to be built, and to be checked where
+    it has checks.  Raises NotEnoughError or VerificationError.
     """
     if LAYOUT_FILE not in evidence.files:
         raise NotEnoughError("the bundle holds no layout", where=LAYOUT_FILE)
@@ -93,12 +93,19 @@ def check_layout(
                 expected=f"at least {root.root.thresholds.builders}",
                 got=str(step.threshold),
             )
-    _require_artifacts(layout.step("build"), predicate, artifacts)  # (6)
+    build = layout.step("build").expected_products  # (6)
+    _require_artifacts(f"{LAYOUT_FILE}: build.expected_products", build, predicate, artifacts)
+    if layout.has_checks:
+        looked_at = tuple(rule for rule in layout.step("check").expected_materials
+                          if "/" not in rule[1])  # fmt: skip
+        _require_artifacts(
+            f"{LAYOUT_FILE}: check.expected_materials", looked_at, predicate, artifacts
+        )
     return TrustedLayout(layout, owners, builders, binding.recipe_sha256)
 
 
 def verify_steps(layout: Layout, agreements: Mapping[str, Agreement]) -> None:
-    """Check command and rules of both steps; raise VerificationError where one fails."""
+    """Check the rules of every step; raise VerificationError where one fails."""
     says = {name: agreement.says for name, agreement in agreements.items()}
     for step in layout.steps:
         own = says[step.name]
@@ -110,7 +117,7 @@ def verify_steps(layout: Layout, agreements: Mapping[str, Agreement]) -> None:
 
 
 def _authorised(root: TrustedRoot, layout: Layout) -> tuple[Party, ...]:
-    """Return the root's builders that both steps name, by key material.
+    """Return the root's builders that every step names, by key material.
 
     A key the root does not know is passed over: it may be a builder's who joined or
     left since the root was pinned, and without the root it counts for nobody.
@@ -124,13 +131,15 @@ def _authorised(root: TrustedRoot, layout: Layout) -> tuple[Party, ...]:
     return tuple(party for party in root.having("builder") if party.key.materials <= named)
 
 
-def _require_artifacts(step: Step, predicate: ReleasePredicate, artifacts: tuple[str, ...]) -> None:
-    """Refuse a layout under which an artifact or fingerprint could be left out.
+def _require_artifacts(
+    where: str, rules: Rules, predicate: ReleasePredicate, artifacts: tuple[str, ...]
+) -> None:
+    """Refuse a layout under which an artifact or fingerprint could be left out of a step.
 
     A layout that requires single artifacts requires them all; one for very many
     artifacts requires the fingerprints, which list them (docs/reference/layout.md).
     """
-    required = {rule[1] for rule in step.expected_products if rule[0] == "REQUIRE"}
+    required = {rule[1] for rule in rules if rule[0] == "REQUIRE"}
     fingerprints = {f"{f.target}.fingerprint.json" for f in predicate.fingerprints}
     singled_out = required - fingerprints
     missing = (fingerprints - required) | (set(artifacts) - required if singled_out else set())
@@ -138,6 +147,6 @@ def _require_artifacts(step: Step, predicate: ReleasePredicate, artifacts: tuple
         named = sorted(missing | (singled_out - set(artifacts)))
         raise VerificationError(
             "the layout does not require exactly the release's files",
-            where=f"{LAYOUT_FILE}: build.expected_products",
+            where=where,
             got=", ".join(named[:3]),
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from msgspec import UNSET
+
 from relsign.crypto.signatures import verify_envelope
 from relsign.errors import InputError, VerificationError
 from relsign.formats.envelope import parse_envelope
@@ -39,7 +41,8 @@ def check_provenance(name: str, data: bytes, report: Report | None, now: datetim
     """Check one builder's provenance file against its own `build` link.
 
     (1) the builder has a link; (2) each line is an envelope with its signature;
-    (3) each names that builder; (4) together the subjects are the link's artifacts.
+    (3) each names that builder; (4) an input that goes by a material's name is that
+    material; (5) together the subjects are the link's artifacts.
     Raises InputError or VerificationError.
     """
     if report is None:  # (1)
@@ -57,8 +60,15 @@ def check_provenance(name: str, data: bytes, report: Report | None, now: datetim
         builder = provenance.predicate.runDetails.builder.id
         if builder != f"urn:relsign:builder:{report.builder.name}":  # (3)
             raise VerificationError("names another builder", where=where, got=builder)
+        for item in provenance.predicate.buildDefinition.resolvedDependencies:
+            if item.name is UNSET:
+                continue  # a package the lock names; the lock is a material
+            if report.link.materials.get(item.name) != item.digest:
+                raise VerificationError(  # (4)
+                    "names other inputs than its builder's link", where=where, got=item.name
+                )
         subjects |= {subject.name: subject.digest.sha256 for subject in provenance.subject}
     products = report.says.products
     artifacts = {n: d for n, d in products.items() if not n.endswith(".fingerprint.json")}
-    if subjects != artifacts:  # (4)
+    if subjects != artifacts:  # (5)
         raise VerificationError("names other files than its builder's link", where=name)

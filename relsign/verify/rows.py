@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from relsign.errors import InputError, NotEnoughError, RelsignError, VerificationError
-from relsign.verify.agreement import Agreement
+from relsign.verify.builders import BuildersAgreed
 from relsign.verify.day import Day
 from relsign.verify.demands import Demands
 from relsign.verify.layout import TrustedLayout
@@ -92,22 +92,18 @@ def say_layout(layout: TrustedLayout) -> str:
     return f"{len(layout.owners)} owners signed, valid until {until}: {names}"
 
 
-def say_builders(
-    root: TrustedRoot,
-    demands: Demands,
-    build: Agreement,
-    dissent: tuple[str, ...],
-    ignored: tuple[str, ...],
-) -> Row:
+def say_builders(root: TrustedRoot, demands: Demands, agreed: BuildersAgreed) -> Row:
     """Return the row of step 5, dissent and ignored evidence behind it."""
     thresholds = root.root.thresholds
     builders = max(thresholds.builders, demands.builders)
     organisations = max(thresholds.organisations, demands.organisations)
-    names = " ".join(party.name for party in build.builders)
+    counted = agreed.build.builders
+    names = " ".join(party.name for party in counted)
+    did = "built and checked" if agreed.checked else "built"
     text = (
-        f"{len(build.builders)} of {len(root.having('builder'))} built the same bytes "
+        f"{len(counted)} of {len(root.having('builder'))} {did} the same bytes "
         f"(need {builders}, {organisations} organisations): {names}"
     )
-    if dissent:
-        text += f"; {len(dissent)} dissent"
-    return Row(5, STEPS[4], Outcome.PASS, text, evidence=dissent + ignored)
+    if agreed.dissent:
+        text += f"; {len(agreed.dissent)} dissent"
+    return Row(5, STEPS[4], Outcome.PASS, text, evidence=agreed.dissent + agreed.ignored)

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,10 @@ from relsign.build.engine.connection import Engine, connect
 from relsign.build.engine.image import ensure_image
 from relsign.errors import HostError
 from relsign.formats.names import Digest
+from relsign.system.process import PATH
 from tests.build.room import Room
+
+ENGINE_TOOL = Path(__file__).resolve().parents[2] / "tools" / "engine"
 
 PROGRAMS = (
     "sh", "basename", "cat", "chmod", "cp", "date", "dd", "env", "false", "getconf", "grep",
@@ -63,7 +67,7 @@ def rootfs(tmp_path_factory: pytest.TempPathFactory) -> RootFs:
     assert len(programs) == len(PROGRAMS), "a program of PROGRAMS is missing on this machine"
     libraries = set().union(*map(_libraries, programs))
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for folder in FOLDERS:
+        for folder in (".", *FOLDERS):
             _add(tar, folder, tarfile.DIRTYPE)
         for name, target in LINKS.items():
             _add(tar, name, tarfile.SYMTYPE, link=target)
@@ -102,3 +106,45 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def room(engine: Engine, image: str, cache: Path, tmp_path: Path) -> Room:
     return Room(engine, image, cache, tmp_path / "out")
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Engine]:
+    """Start a Podman of our own, with everything it writes below a temporary folder; end it."""
+    # A folder with a short name, for its sockets; pytest's are too long.
+    with tempfile.TemporaryDirectory(prefix="rs") as folder:
+        tool = Path(folder) / "tools" / "engine"
+        tool.parent.mkdir()
+        shutil.copy(ENGINE_TOOL, tool)
+        try:
+            done = run_tool(tool, "start", "podman")
+            if done.returncode != 0:
+                pytest.fail(done.stderr)
+            with connect({"DOCKER_HOST": done.stdout.strip()}) as connection:
+                yield connection
+        finally:
+            assert run_tool(tool, "stop", "podman").returncode == 0
+
+
+def run_tool(tool: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a copy of tools/engine as if no engine of this machine were known."""
+    # Pipes on purpose: what `start` leaves running must not hold them open.
+    return subprocess.run(
+        [tool, *words],
+        env={"PATH": PATH, **variables},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="session")
+def podman_image(podman: Engine, rootfs: RootFs) -> str:
+    return ensure_image(podman, rootfs.sha256, lambda: contextlib.nullcontext(rootfs.path))
+
+
+@pytest.fixture
+def podman_room(podman: Engine, podman_image: str, cache: Path, tmp_path: Path) -> Room:
+    return Room(podman, podman_image, cache, tmp_path / "podman")

@@ -166,19 +166,19 @@ def test_an_image_of_another_tar_is_refused(engine: Engine, rootfs: RootFs) -> N
 def test_an_image_with_settings_is_imported_again(
     engine: Engine, image: str, rootfs: RootFs, setting: str
 ) -> None:
-    place = {"repo": "relsign/rootfs", "tag": rootfs.sha256[:32], "changes": setting}
+    name = image_tag(rootfs.sha256)
+    place = {"fromSrc": "-", "repo": name, "changes": setting}
     with (
         rootfs.path.open("rb") as tar,
-        engine.stream(
-            "POST", "/images/create", parameters={"fromSrc": "-", **place}, body=tar
-        ) as reply,
+        engine.stream("POST", "/images/create", parameters=place, body=tar) as reply,
     ):
         planted = msgspec.json.decode(reply.read(), type=dict[str, str])["status"]
     again = ensure_image(engine, rootfs.sha256, lambda: contextlib.nullcontext(rootfs.path))
     config = engine.get(f"/images/{again}/json", dict[str, msgspec.Raw])["Config"]
     assert setting.split()[1].partition("=")[0].encode() not in bytes(config)
     # Other tests of this session use the first image.
-    engine.tell("POST", f"/images/{image}/tag", {k: place[k] for k in ("repo", "tag")})
+    repository, _, tag = name.rpartition(":")
+    engine.tell("POST", f"/images/{image}/tag", {"repo": repository, "tag": tag})
     for extra in (planted, again):
         engine.tell("DELETE", f"/images/{extra}")
 

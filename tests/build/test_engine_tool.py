@@ -14,9 +14,8 @@ import pytest
 
 from relsign.build.engine.connection import Engine, connect
 from relsign.errors import HostError
-
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "engine"
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from relsign.system.process import PATH
+from tests.build.conftest import ENGINE_TOOL, run_tool
 
 
 class Checkout:
@@ -28,22 +27,13 @@ class Checkout:
 
     def make(self) -> None:
         (self.folder / "tools").mkdir(parents=True)
-        shutil.copy(TOOL, self.folder / "tools" / "engine")
+        shutil.copy(ENGINE_TOOL, self.folder / "tools" / "engine")
 
-    def run(self, word: str, docker_host: str = "") -> subprocess.CompletedProcess[str]:
-        # Pipes on purpose: what `start` leaves running must not hold them open.
-        return subprocess.run(
-            [self.folder / "tools" / "engine", word],
-            env={"PATH": PATH, "DOCKER_HOST": docker_host},
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+    def run(self, words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return run_tool(self.folder / "tools" / "engine", *words.split(), **variables)
 
-    def start(self) -> str:
-        done = self.run("start")
+    def start(self, kind: str = "") -> str:
+        done = self.run(f"start {kind}")
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -60,18 +50,33 @@ def answers(url: str) -> bool:
 def test_a_running_engine_is_used_and_left_alone(engine: Engine, tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     for word in ("start", "url"):
-        assert checkout.run(word, engine.url).stdout == f"{engine.url}\n"
-    status = checkout.run("status", engine.url)
+        assert checkout.run(word, DOCKER_HOST=engine.url).stdout == f"{engine.url}\n"
+    status = checkout.run("status", DOCKER_HOST=engine.url)
     assert (status.returncode, status.stdout) == (0, f"running: {engine.url} (found)\n")
-    assert checkout.run("stop", engine.url).returncode == 0
+    assert checkout.run("stop", DOCKER_HOST=engine.url).returncode == 0
     assert answers(engine.url)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_wrong_word_says_which_there_are(tmp_path: Path) -> None:
-    done = Checkout(tmp_path).run("destroy")
+@pytest.mark.engine
+def test_another_engine_that_runs_is_used_and_left_alone(podman: Engine, tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    for word in ("start podman", "url podman"):
+        done = checkout.run(word, RELSIGN_OTHER_ENGINE=podman.url)
+        assert done.stdout == f"{podman.url}\n"
+    assert checkout.run("stop", RELSIGN_OTHER_ENGINE=podman.url).returncode == 0
+    assert answers(podman.url)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words", ["", "destroy", "start lxc", "start docker podman", "start:docker"]
+)
+def test_a_wrong_word_says_which_there_are(tmp_path: Path, words: str) -> None:
+    done = Checkout(tmp_path).run(words)
     assert done.returncode == 1
-    assert done.stderr == "tools/engine: usage: tools/engine start|stop|status|url\n"
+    expected = "usage: tools/engine start|stop|status|url [docker|podman]"
+    assert done.stderr == f"tools/engine: {expected}\n"
 
 
 def can_start_its_own() -> bool:
@@ -112,6 +117,24 @@ if can_start_its_own():
         assert str(checkout.folder) not in Path("/proc/self/mountinfo").read_text()
 
     @pytest.mark.engine
+    def test_two_kinds_side_by_side(checkout: Checkout) -> None:
+        podman = checkout.start("podman")
+        assert len(podman.removeprefix("unix://")) < 100
+        assert checkout.start("podman") == podman
+        with connect({"DOCKER_HOST": podman}) as connection:
+            assert connection.kind == "podman"
+        said = checkout.run("status podman").stdout
+        assert said == f"running: {podman} (started by this checkout)\n"
+        assert checkout.run("status").stdout == "not running\n"
+        docker = checkout.start()
+        assert checkout.run("stop podman").returncode == 0
+        assert [answers(docker), answers(podman)] == [True, False]
+        checkout.start("podman")
+        assert checkout.run("stop").returncode == 0
+        assert [answers(docker), answers(podman)] == [False, False]
+        assert str(checkout.folder) not in Path("/proc/self/mountinfo").read_text()
+
+    @pytest.mark.engine
     def test_a_stale_pid_file_ends_nobody(checkout: Checkout) -> None:
         state = checkout.folder / "out" / "engine"
         state.mkdir(parents=True)
@@ -131,7 +154,7 @@ if can_start_its_own():
         # Its mounts keep a few folders from going, as they would for anybody.
         shutil.rmtree(checkout.folder, ignore_errors=True)
         (checkout.folder / "tools").mkdir(parents=True, exist_ok=True)
-        shutil.copy(TOOL, checkout.folder / "tools" / "engine")
+        shutil.copy(ENGINE_TOOL, checkout.folder / "tools" / "engine")
         second = checkout.start()
         assert answers(second)
         assert checkout.run("stop").returncode == 0

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from relsign.build.inputs.lock import resolve_lock
+from relsign.build.inputs.lock import Asking, resolve_lock
 from relsign.build.inputs.mirrors import IndexTarget
 from relsign.build.inputs.private_apt import _signed_by, private_apt
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError
-from relsign.formats.lock import BuilderLock, parse_builder, parse_lock
+from relsign.formats.lock import BuilderLock, SourcePackage, parse_builder, parse_lock
 from tests.build.served import served
 
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -111,8 +111,8 @@ def test_an_archive_without_a_signature_is_refused(tmp_path: Path) -> None:
 def test_the_same_definition_gives_the_same_lock_twice(tmp_path: Path) -> None:
     definition = parse_builder(SMALL)
     store = Store(tmp_path / "store")
-    first = resolve_lock(definition, SMALL, store)
-    second = resolve_lock(definition, SMALL, store)
+    first = resolve_lock(definition, SMALL, store, Asking(tmp_path))
+    second = resolve_lock(definition, SMALL, store, Asking(tmp_path))
     assert first.to_bytes() == second.to_bytes()
     assert first.source_date_epoch == load("debian-python").source_date_epoch
     assert {wheel.name for wheel in first.wheels} == {"pluggy"}
@@ -132,4 +132,32 @@ def test_a_package_nobody_has_is_named() -> None:
 def test_wheels_without_a_python_are_refused(tmp_path: Path) -> None:
     data = SMALL.replace(b"python3-minimal", b"make")
     with pytest.raises(InputError, match="no Python to run them"):
-        resolve_lock(parse_builder(data), data, Store(tmp_path / "store"))
+        resolve_lock(parse_builder(data), data, Store(tmp_path / "store"), Asking(tmp_path))
+
+
+NEEDS = b"""
+name = "small"
+suite = "bookworm"
+packages = ["make"]
+build_dependencies_of = [{package = "ed", version = "VERSION"}]
+"""
+
+
+@pytest.mark.engine
+def test_what_a_source_package_needs_comes_along() -> None:
+    # The one version the archive serves is its own business: it is asked for here.
+    with private_apt(parse_builder(NEEDS.replace(b"VERSION", b"0")), ()) as apt:
+        with pytest.raises(InputError, match="does not serve this version") as caught:
+            apt.resolve((), [SourcePackage(package="ed", version="0")])
+        assert caught.value.where == "builder.toml: build_dependencies_of"
+        assert caught.value.expected == "ed 0"
+        served_version = caught.value.got.partition(",")[0]
+        needed = apt.resolve(["make"], [SourcePackage(package="ed", version=served_version)])
+        plain = apt.resolve(["make"])
+        with pytest.raises(InputError) as nobody:
+            apt.resolve((), [SourcePackage(package="no-such-source", version="1")])
+    names = {package.name for package in needed}
+    assert {"build-essential", "debhelper", "dpkg-dev", "make"} <= names
+    assert {package.name for package in plain} < names
+    assert "apt" not in names
+    assert nobody.value.got == "no such source package"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relsign.cli.build import _move_into_place
+from relsign.cli.building.place import move_into_place
 from relsign.errors import InputError
 from tests.projects import Project
 
@@ -19,10 +19,10 @@ def staged(project: Project, text: str) -> Path:
 
 
 def test_a_new_build_replaces_the_one_before_whole(project: Project) -> None:
-    first = _move_into_place(staged(project, "one"), project.release, "builder-a")
+    first = move_into_place(staged(project, "one"), project.release, "builder-a")
     assert (first / "x.fingerprint.json").read_text() == "one"
     again = staged(project, "two")
-    second = _move_into_place(again, project.release, "builder-a")
+    second = move_into_place(again, project.release, "builder-a")
     assert (second / "x.fingerprint.json").read_text() == "two"
     assert (again / "x.fingerprint.json").read_text() == "one"
 
@@ -40,7 +40,7 @@ def test_a_link_in_the_way_is_refused_and_nothing_behind_it_touched(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(precious if planted == "builds" else precious / "builder-a")
     with pytest.raises(InputError, match="not a folder"):
-        _move_into_place(folder, project.release, "builder-a")
+        move_into_place(folder, project.release, "builder-a")
     assert (precious / "builder-a" / "keep").read_text() == "mine"
 
 

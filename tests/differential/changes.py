@@ -23,6 +23,11 @@ Change = Callable[[World, random.Random], Files]
 """Returns the changed release's evidence; the world may be changed in place."""
 
 
+def steps_of(world: World) -> tuple[str, ...]:
+    """Return the steps of a release; those it always has first."""
+    return ("source", "build", "check") if world.checks else ("source", "build")
+
+
 def pick(files: Files, ending: str, chance: random.Random) -> str:
     """Return the name of one file."""
     return chance.choice(sorted(name for name in files if name.endswith(ending)))
@@ -92,7 +97,7 @@ def swap(world: World, chance: random.Random) -> Files:
 def relink(world: World, chance: random.Random) -> Files:
     """Let a builder sign a link with another command, release or file list."""
     builder = chance.choice(world.builders)
-    step = chance.choice(("source", "build"))
+    step = chance.choice(steps_of(world))
     changes: tuple[dict[str, object], ...] = (
         {"command": ("make",)},
         {"environment": ReleaseBinding(project="demo", version="0.9")},
@@ -104,7 +109,10 @@ def relink(world: World, chance: random.Random) -> Files:
 
     def change(who: str, link: Link) -> Link:
         chosen = (who == builder or everybody) and link.name == step
-        return msgspec.structs.replace(link, **wanted) if chosen else link
+        if not chosen or (link.name == "check" and "products" in wanted):
+            # No link of a check can be written with products.
+            return link
+        return msgspec.structs.replace(link, **wanted)
 
     everybody = chance.random() < 0.2
     world.change_link = change
@@ -113,7 +121,7 @@ def relink(world: World, chance: random.Random) -> Files:
 
 def rules(world: World, chance: random.Random) -> Files:
     """Let the owners approve other rules."""
-    name = chance.choice(("source", "build"))
+    name = chance.choice(steps_of(world))
     side = chance.choice(("expected_materials", "expected_products"))
     kind = chance.randrange(5)
 
@@ -142,7 +150,7 @@ def thresholds(world: World, chance: random.Random) -> Files:
         {"threshold": number},
         {"expected_command": ("make",)},
     )
-    wanted, name = chance.choice(changes), chance.choice(("source", "build"))
+    wanted, name = chance.choice(changes), chance.choice(steps_of(world))
 
     def change(layout: Layout) -> Layout:
         steps = tuple(

@@ -48,6 +48,7 @@ def true_owners(files: Files, owners: tuple[str, ...]) -> list[str]:
 
 def test_an_honest_release_that_in_toto_accepts_is_verified(tmp_path: Path) -> None:
     kinds: Counter[tuple[bool, ...]] = Counter()
+    checked = 0
     for number in range(HONEST):
         world = random_world(random.Random(f"honest {number}"))  # noqa: S311 - the same each run
         files = world.files()
@@ -55,8 +56,10 @@ def test_an_honest_release_that_in_toto_accepts_is_verified(tmp_path: Path) -> N
         decision = world.decide(files)
         assert (no, decision.verdict.word) == ("", Word.VERIFIED), (number, decision.verdict)
         kinds[world.commit, world.hosts, world.openpgp] += 1
+        checked += world.checks
     # Every way a release can be made was among them.
     assert len(kinds) == 8, kinds
+    assert 10 < checked < HONEST - 10
 
 
 def test_what_we_accept_in_toto_accepts_without_the_dissenting_links(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Releases drawn by chance, the same on every run, whole and honest unless changed.
 
 Two to four builders, one to three targets of one to three artifacts, one to three
-owners, with and without commitments, hosts and a signer with an OpenPGP key.
+owners, with and without checks, commitments, hosts and a signer with an OpenPGP key.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ HOSTS = (
     Host(engine="docker", platform="x86_64", environment="debian-12"),
     Host(engine="podman", engine_version="5.1", platform="aarch64", environment="fedora-42"),
 )
+TESTED_IN = EnvironmentDigest(
+    builder="test", lock_sha256=Digest("5" * 64), rootfs_sha256=Digest("6" * 64)
+)
 
 
 @dataclass
@@ -70,6 +73,7 @@ class World:
     commit: bool = False
     hosts: bool = False
     openpgp: bool = False
+    checks: bool = False
     change_layout: Callable[[Layout], Layout] = lambda layout: layout
     change_link: Callable[[str, Link], Link] = lambda _builder, link: link
     change_files: Callable[[Files], Files] = lambda files: files
@@ -122,6 +126,8 @@ class World:
                 'source_date_epoch = 1\ncommands = ["make"]\n'
             )
             parts += [f'[[target.artifact]]\npath = "{name}"\n' for name in names]
+        if self.checks:
+            parts.append('[[check]]\nname = "smoke"\nbuilder = "test"\ncommands = ["true"]\n')
         return "".join(parts)
 
     def recipe(self) -> Recipe:
@@ -215,7 +221,9 @@ class World:
             link_file_name(link.name, keyid): sealed(
                 self.change_link(builder, link).to_bytes(), [builder]
             )
-            for link in make_links(self.fingerprints(other), byproducts)
+            for link in make_links(
+                self.fingerprints(other), byproducts, (TESTED_IN,) if self.checks else ()
+            )
         }
 
     def files(self) -> Files:
@@ -275,4 +283,6 @@ def random_world(chance: random.Random, *, builders: int = 2) -> World:
         commit=chance.random() < 0.3,
         hosts=chance.random() < 0.5,
         openpgp=openpgp,
+        # Not drawn from `chance`, so that what else is drawn stays as it was.
+        checks=bool((count + owners + len(targets)) % 2),
     )

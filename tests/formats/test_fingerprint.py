@@ -46,6 +46,19 @@ ROWS: list[Row] = [
     *((("project",), bad, "project", "the first a letter or digit") for bad in BAD_NAMES),
     *((("recipe_sha256",), bad, "recipe_sha256", "64 digits of 0-9 a-f") for bad in BAD_DIGESTS),
     *((("artifacts", 0, "size"), bad, "artifacts[0].size", "an integer") for bad in BAD_INTEGERS),
+    (("profile", "without"), [], "profile.without", "length >= 1"),
+    (("profile", "without"), None, "profile.without", "expected a list"),
+    (("profile", "without"), "clock", "profile.without", "expected a list"),
+    (("profile", "without"), ["host name", "clock"], "", "knobs are not sorted"),
+    (("profile", "without"), ["clock", "clock"], "", "knob named twice: clock"),
+    *(
+        (("profile", "without"), [bad], "profile.without[0]", "up to 64 of a-z 0-9 and space")
+        for bad in ("", " clock", "Clock", "a-b", "clock\n", "\u0441lock", "x" * 65, "a\x1b")
+    ),
+    (("artifacts", 0, "normalised"), [], "artifacts[0].normalised", "length >= 1"),
+    (("artifacts", 0, "normalised"), None, "artifacts[0].normalised", "expected a list"),
+    (("artifacts", 0, "normalised"), ["gzip-2"], "artifacts[0].normalised[0]", "got 'gzip-2'"),
+    (("artifacts", 0, "normalised"), ["tar-1"] * 5, "artifacts[0].normalised", "length <= 4"),
 ]
 
 
@@ -58,6 +71,27 @@ def test_wrong_fields_are_refused(path: Path, new: object, where: str, words: st
 def test_a_build_without_an_epoch_says_so() -> None:
     data = dump(change(WHOLE, ("source_date_epoch",), None))
     assert parse_fingerprint(data).source_date_epoch is None
+
+
+def test_what_the_engine_could_not_set_is_said() -> None:
+    knobs = ["address randomisation", "cpu count"]
+    fingerprint = parse_fingerprint(dump(change(WHOLE, ("profile", "without"), knobs)))
+    assert fingerprint.profile.without == tuple(knobs)
+    assert parse_fingerprint(fingerprint.to_bytes()) == fingerprint
+
+
+def test_normalisers_keep_the_order_they_ran_in() -> None:
+    names = ["tar-1", "gzip-1"]
+    fingerprint = parse_fingerprint(dump(change(WHOLE, ("artifacts", 0, "normalised"), names)))
+    assert fingerprint.artifacts[0].normalised == tuple(names)
+    assert parse_fingerprint(fingerprint.to_bytes()) == fingerprint
+
+
+def test_what_is_not_said_is_not_written() -> None:
+    # So that the ids of earlier builds stay what they were.
+    data = make_fingerprint().to_bytes()
+    assert b"without" not in data
+    assert b"normalised" not in data
 
 
 def test_links_name_every_input_and_output() -> None:

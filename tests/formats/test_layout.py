@@ -10,6 +10,7 @@ from in_toto.models.metadata import Metadata as ReferenceMetadata
 from securesystemslib.signer._crypto_signer import CryptoSigner
 
 from relsign.formats.layout import parse_layout
+from relsign.formats.link import STEP_NAMES
 from tests.formats.samples import (
     AA,
     BAD_INTEGERS,
@@ -64,7 +65,12 @@ ROWS: list[Row] = [
     (("_type",), REMOVE, "_type", "got nothing"),
     (("readme",), "x" * 1001, "readme", "text of length <= 1000"),
     (("steps",), [], "steps", "length >= 2"),
-    (("steps", 0, "name"), "build", "", "steps are not source and build, in that order"),
+    (
+        ("steps", 0, "name"),
+        "build",
+        "",
+        "steps are not source, build and at most check, in that order",
+    ),
     (("steps", 0, "name"), "../build", "steps[0].name", "got '../build'"),
     (("steps", 0, "_type"), "inspection", "steps[0]._type", "expected step"),
     (("steps", 0, "_type"), REMOVE, "steps[0]._type", "got nothing"),
@@ -117,7 +123,62 @@ def test_a_time_has_one_form(time: object) -> None:
 
 def test_steps_are_found_by_name() -> None:
     layout = make_layout()
-    assert [layout.step(name).name for name in ("source", "build")] == ["source", "build"]
+    assert [layout.step(name).name for name in STEP_NAMES[:2]] == ["source", "build"]
+    assert not layout.has_checks
+    with pytest.raises(KeyError):
+        layout.step("check")
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+CHECK = {
+    "_type": "step",
+    "name": "check",
+    "expected_materials": [
+        ["REQUIRE", "gzip"],
+        ["MATCH", "*", "WITH", "PRODUCTS", "FROM", "build"],
+        END,
+    ],
+    "expected_products": [END],
+    "pubkeys": IDS,
+    "expected_command": ["relsign", "build"],
+    "threshold": 2,
+}
+CHECKED = change(WHOLE, ("steps", 2), CHECK)
+FROM_CHECK = [["MATCH", "*", "WITH", "PRODUCTS", "FROM", "check"], END]
+WRONG_STEPS = "steps are not source, build and at most check, in that order"
+CHECK_ROWS: list[Row] = [
+    (("steps", 3), CHECK, "steps", "length <= 3"),
+    (("steps", 2, "name"), "build", "", WRONG_STEPS),
+    (("steps", 1, "name"), "check", "", WRONG_STEPS),
+    (("steps",), [CHECK, CHECK], "", WRONG_STEPS),
+    (("steps", 1), REMOVE, "", WRONG_STEPS),
+    (("steps", 0), REMOVE, "", WRONG_STEPS),
+    (("steps", 2, "threshold"), 0, "steps[2].threshold", ">= 1, got 0"),
+    (("steps", 2, "expected_products"), [["ALLOW", "*"]], "steps[2]", "do not end in DISALLOW *"),
+    (("steps", 2, "pubkeys"), [IDS[0], AA], "", "step check names an unknown keyid: aaaa"),
+]
+
+
+@pytest.mark.parametrize(("path", "new", "where", "words"), CHECK_ROWS)
+def test_wrong_checks_are_refused(path: Path, new: object, where: str, words: str) -> None:
+    place = f"layout: {where}" if where else "layout"
+    assert_refused(parse_layout, dump(change(CHECKED, path, new)), place, words)
+
+
+def test_a_layout_may_demand_checks() -> None:
+    layout = parse_layout(dump(CHECKED))
+    assert layout.has_checks
+    assert layout.step("check").name == "check"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("side", ["expected_materials", "expected_products"])
+def test_a_rule_matches_a_step_that_is_there(number: int, side: str) -> None:
+    path = ("steps", number, side)
+    words = f"step {('source', 'build')[number]} matches a step that is not there"
+    assert_refused(parse_layout, dump(change(WHOLE, path, FROM_CHECK)), "layout", words)
+    assert parse_layout(dump(change(CHECKED, path, FROM_CHECK))).has_checks
 
 
 def test_the_reference_reads_what_we_write(tmp_path: pathlib.Path) -> None:

@@ -12,6 +12,7 @@ from in_toto.models.metadata import Metadata as ReferenceMetadata
 from relsign.errors import InputError
 from relsign.formats.link import (
     MAX_HEARD,
+    MAX_TWINS,
     Byproducts,
     Host,
     Link,
@@ -20,6 +21,7 @@ from relsign.formats.link import (
     parse_link,
 )
 from relsign.formats.names import Digest
+from relsign.formats.twin import Twin
 from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
@@ -43,7 +45,7 @@ ROWS: list[Row] = [
     (("_type",), "layout", "_type", "expected link, got 'layout'"),
     (("_type",), "Link", "_type", "expected link"),
     (("_type",), REMOVE, "_type", "got nothing"),
-    (("name",), "test", "name", "expected build or source, got 'test'"),
+    (("name",), "test", "name", "expected build or check or source, got 'test'"),
     (("name",), "../build", "name", "got '../build'"),
     (("command",), "make", "command", "expected a list"),
     (("command", 0), 1, "command[0]", "expected text, got 1"),
@@ -185,8 +187,79 @@ def test_nobody_heard_is_a_list_of_nobody() -> None:
     assert parse_link(link.to_bytes()).byproducts.heard == ()
 
 
-def test_only_a_build_opens_a_commitment() -> None:
-    assert_refused(parse_link, dump(opened("source")), "link", "another step than build")
+@pytest.mark.parametrize("step", ["source", "check"])
+def test_only_a_build_opens_a_commitment(step: str) -> None:
+    data = dump(change(opened(step), ("products",), {}))
+    assert_refused(parse_link, data, "link", "commitment_salt stands in a link of another step")
+
+
+# --- what building again showed ----------------------------------------------------------------
+
+TWINS = (
+    Twin(target="a", verdict="different", varied=("locale", "time"), causes=("embedded-time",)),
+    Twin(target="b", verdict="identical", varied=("time",)),
+    Twin(target="c", verdict="normalised", varied=(), normalisers=("gzip-1",)),
+)
+
+
+def with_twins(*twins: Twin, step: str = "build") -> object:
+    link: Link = msgspec.structs.replace(make_link(), byproducts=Byproducts(twins=twins))
+    return change(plain(link), ("name",), step)
+
+
+def test_twins_are_read_back() -> None:
+    link = parse_link(dump(with_twins(*TWINS)))
+    assert link.byproducts.twins == TWINS
+    assert b"twins" not in make_link().to_bytes()
+
+
+def twin_of(target: str) -> object:
+    return plain(Twin(target=target, verdict="identical", varied=()))
+
+
+TWIN = ("byproducts", "twins")
+TWIN_ROWS: list[Row] = [
+    (TWIN, [], "byproducts.twins", "length >= 1"),
+    (TWIN, None, "byproducts.twins", "expected a list"),
+    (TWIN, [plain(TWINS[1]), plain(TWINS[0])], "byproducts", "twins are not sorted by target"),
+    (TWIN, [plain(TWINS[1])] * 2, "byproducts", "twin named twice: b"),
+    (
+        TWIN,
+        [twin_of(f"t{n:03}") for n in range(MAX_TWINS + 1)],
+        "byproducts.twins",
+        "length <= 100",
+    ),
+    ((*TWIN, 0, "verdict"), "equal", "byproducts.twins[0].verdict", "got 'equal'"),
+    ((*TWIN, 0, "host"), "x", "byproducts.twins[0]", "unknown field (got host)"),
+]
+
+
+@pytest.mark.parametrize(("path", "new", "where", "words"), TWIN_ROWS)
+def test_wrong_twins_are_refused(path: Path, new: object, where: str, words: str) -> None:
+    data = dump(change(with_twins(*TWINS), path, new))
+    assert_refused(parse_link, data, f"link: {where}", words)
+
+
+@pytest.mark.parametrize("step", ["source", "check"])
+def test_only_a_build_has_a_twin(step: str) -> None:
+    data = dump(change(with_twins(*TWINS, step=step), ("products",), {}))
+    assert_refused(parse_link, data, "link", "twins stand in a link of another step than build")
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+
+def test_a_check_is_read_back() -> None:
+    link = msgspec.structs.replace(make_link(), name="check", products={})
+    assert parse_link(link.to_bytes()) == link
+    # Beside a build's link too, which is not like it.
+    assert parse_link(link.to_bytes(), like=make_link()) == link
+
+
+@pytest.mark.parametrize("like", [None, make_link()])
+def test_a_check_makes_nothing(like: Link | None) -> None:
+    data = dump(change(WHOLE, ("name",), "check"))
+    assert_refused(lambda data: parse_link(data, like=like), data, "link", "a check has products")
 
 
 def test_the_reference_reads_byproducts_as_they_are(tmp_path: pathlib.Path) -> None:

@@ -133,6 +133,91 @@ def test_a_target_without_artifacts_is_refused() -> None:
     assert_refused(parse_recipe, data, "relsign.toml: target[0]", "target names no artifact")
 
 
+# --- normalisers, time limits, checks ----------------------------------------------------------
+
+CHECK: dict[str, object] = {
+    "name": "smoke",
+    "builder": "debian-test",
+    "commands": ["tar xf gzip-1.12.tar.gz", "./gzip --version"],
+    "artifacts": ["gzip-1.12.tar.gz"],
+    "environment": {"LC_ALL": "C"},
+    "time_limit_minutes": 5,
+}
+CHECKED = change(RECIPE, ("check",), [CHECK])
+C0 = ("check", 0)
+CHECK_ROWS: list[Row] = [
+    ((*T0, "time_limit_minutes"), 0, "target[0].time_limit_minutes", ">= 1, got 0"),
+    ((*T0, "time_limit_minutes"), 10_081, "target[0].time_limit_minutes", "<= 10080, got 10081"),
+    ((*T0, "time_limit_minutes"), 1.5, "target[0].time_limit_minutes", "an integer"),
+    ((*T0, "time_limit_minutes"), True, "target[0].time_limit_minutes", "an integer"),
+    ((*T0, "artifact", 0, "normalise"), "tar-1", "target[0].artifact[0].normalise", "a list"),
+    (
+        (*T0, "artifact", 0, "normalise"),
+        ["tar"],
+        "target[0].artifact[0].normalise[0]",
+        "got 'tar'",
+    ),
+    (
+        (*T0, "artifact", 0, "normalise"),
+        ["tar-1"] * 5,
+        "target[0].artifact[0].normalise",
+        "length <= 4",
+    ),
+    *(((*C0, word), "/", "check[0]", f"unknown field (got {word})") for word in HOST_WORDS),
+    *(
+        ((*C0, field), REMOVE, "check[0]", f"field missing (expected {field})")
+        for field in ("name", "builder", "commands")
+    ),
+    *(((*C0, "name"), bad, "check[0].name", "a letter or digit") for bad in BAD_NAMES),
+    *(((*C0, "builder"), bad, "check[0].builder", "a letter or digit") for bad in BAD_NAMES),
+    *(((*C0, "artifacts", 0), bad, "check[0].artifacts[0]", "a file name") for bad in BAD_NAMES),
+    ((*C0, "commands"), [], "check[0].commands", "length >= 1"),
+    ((*C0, "commands"), [""], "check[0].commands[0]", "length >= 1"),
+    ((*C0, "commands"), ["x"] * 201, "check[0].commands", "length <= 200"),
+    ((*C0, "environment", "cc"), "gcc", "check[0].environment", "A-Z 0-9 _"),
+    ((*C0, "time_limit_minutes"), 0, "check[0].time_limit_minutes", ">= 1, got 0"),
+    ((*C0, "time_limit_minutes"), 1441, "check[0].time_limit_minutes", "<= 1440, got 1441"),
+    ((*C0, "artifacts"), ["gzip.1"], "", "check smoke looks at no artifact: gzip.1"),
+    ((*C0, "artifacts"), ["src"], "", "check smoke looks at no artifact: src"),
+    (("check", 1), CHECK, "", "check named twice: smoke"),
+    (("check",), [{**CHECK, "name": f"c{n}"} for n in range(101)], "check", "length <= 100"),
+]
+
+
+@pytest.mark.parametrize(("path", "new", "where", "words"), CHECK_ROWS)
+def test_wrong_checks_are_refused(path: Path, new: object, where: str, words: str) -> None:
+    place = f"relsign.toml: {where}" if where else "relsign.toml"
+    assert_refused(parse_recipe, dump_toml(change(CHECKED, path, new)), place, words)
+
+
+def test_a_recipe_says_what_is_checked_and_where() -> None:
+    recipe = parse_recipe(dump_toml(CHECKED))
+    (check,) = recipe.check
+    assert (check.artifacts, check.time_limit_minutes) == (("gzip-1.12.tar.gz",), 5)
+    assert recipe.builders == ("debian-c", "debian-test")
+    bare = {"name": "b", "builder": "debian-c", "commands": ["true"]}
+    plain_check = parse_recipe(dump_toml(change(RECIPE, ("check",), [bare]))).check[0]
+    assert (plain_check.artifacts, plain_check.environment) == ((), {})
+    assert plain_check.time_limit_minutes == 60
+
+
+def test_a_recipe_without_checks_says_so() -> None:
+    recipe = parse_recipe(dump_toml(RECIPE))
+    assert recipe.check == ()
+    assert recipe.builders == ("debian-c",)
+    target = recipe.target[0]
+    assert (target.time_limit_minutes, target.artifact[0].normalise) == (720, ())
+
+
+def test_normalisers_run_in_the_order_they_stand_in() -> None:
+    names = ["tar-1", "gzip-1"]
+    table = change(RECIPE, (*T0, "artifact", 0, "normalise"), names)
+    assert parse_recipe(dump_toml(table)).target[0].artifact[0].normalise == tuple(names)
+
+
+# --- what a recipe says ------------------------------------------------------------------------
+
+
 def test_every_kind_of_source_is_read() -> None:
     recipe = parse_recipe(dump_toml({**RECIPE, "source": [SOURCE, SDIST, ARCHIVE, GIT]}))
     files = [source.file for source in recipe.source]

@@ -249,19 +249,27 @@ def sealed(payload: bytes, signers: Iterable[str]) -> bytes:
     return Envelope(payload=payload, payload_type=INTOTO_PAYLOAD, signatures=signatures).to_bytes()
 
 
-def link_files(fingerprint: Fingerprint, builder: str) -> dict[str, bytes]:
-    """Return a builder's two signed links for a fingerprint."""
+def link_files(
+    fingerprint: Fingerprint, builder: str, checked: tuple[EnvironmentDigest, ...] = ()
+) -> dict[str, bytes]:
+    """Return a builder's signed links for a fingerprint, that of its checks where it has some."""
     keyid = parties(make_root())[builder].keyid
     return {
         link_file_name(link.name, keyid): sealed(link.to_bytes(), [builder])
-        for link in make_links((fingerprint,))
+        for link in make_links((fingerprint,), None, checked)
     }
 
 
 def changed_link(builder: str, step: str, **changes: object) -> dict[str, bytes]:
     """Return one of a builder's links with some fields changed, signed again."""
-    source, build = make_links((make_fingerprint(),))
-    link = source if step == "source" else build
+    return altered_link(make_links((make_fingerprint(),)), builder, step, **changes)
+
+
+def altered_link(
+    links: Iterable[Link], builder: str, step: str, **changes: object
+) -> dict[str, bytes]:
+    """Return the link of a step with some fields changed, signed by a builder."""
+    (link,) = [each for each in links if each.name == step]
     other: Link = msgspec.structs.replace(link, **changes)
     keyid = parties(make_root())[builder].keyid
     return {link_file_name(step, keyid): sealed(other.to_bytes(), [builder])}
@@ -288,18 +296,21 @@ class Release:
     sequence: int | None = None
     """Counted from the previous release where None."""
     root_signers: tuple[str, ...] = ("olga", "oona")
+    recipe_text: str = RECIPE
+    checked: tuple[EnvironmentDigest, ...] = ()
+    """Environments the builders ran the recipe's checks in."""
 
     def compiled_layout(self) -> Layout:
         """Return the layout the owners sign."""
         policy = Policy(thresholds=make_root().policy.thresholds)
         everyone = check_members(self.layout_members, "test", share_roles=True)
         layout = compile_layout(
-            recipe(),
+            parse_recipe(self.recipe_text.encode()),
             everyone,
             policy,
             "hardened-1",
             LATER,
-            recipe_sha256=sha256_hex(RECIPE.encode()),
+            recipe_sha256=sha256_hex(self.recipe_text.encode()),
         )
         return self.change_layout(layout)
 
@@ -336,7 +347,7 @@ class Release:
             self.fingerprint.file: self.fingerprint.to_bytes(),
         }
         for builder in self.builders:
-            files |= link_files(self.fingerprint, builder)
+            files |= link_files(self.fingerprint, builder, self.checked)
         return self.change_files(files)
 
     def bundle(self) -> bytes:

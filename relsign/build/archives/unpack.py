@@ -72,10 +72,30 @@ def write_source_tar(
     bytes.  Raises InputError naming the member, at `where`, for everything
     `members` refuses, for a damaged archive and for one that grows too much.
     """
+    with tempfile.TemporaryFile() as spool:
+        members = read_archive(archive, spool, placement.strip, limits=limits, where=where)
+        newest = max((member.mtime for member in members), default=0)
+        write_members(_placed(members, placement, newest), spool, sink)
+    return Unpacked(len(members), sum(member.size for member in members), newest)
+
+
+def read_archive(
+    archive: Path,
+    spool: BinaryIO,
+    strip: int = 0,
+    *,
+    limits: Limits | None = None,
+    where: str = "",
+) -> tuple[Member, ...]:
+    """Return the archive's checked members, whose bytes are in `spool` afterwards.
+
+    They are written from where `spool` stands, and offsets count from there.  Raises as
+    `write_source_tar` does.
+    """
     bounds = limits or Limits()
-    with tempfile.TemporaryFile() as spool, open_regular(archive) as packed:
+    with open_regular(archive) as packed:
         try:
-            members = checked_tree(_read(packed, spool, bounds), placement.strip, bounds)
+            return checked_tree(_read(packed, spool, bounds), strip, bounds)
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             if isinstance(error, OSError) and error.errno:
                 raise host_error(error, archive) from error  # a decompressor sets no errno
@@ -86,9 +106,6 @@ def write_source_tar(
             raise InputError(
                 error.what, where=error.where or where, got=error.got, hint=error.hint
             ) from error
-        newest = max((member.mtime for member in members), default=0)
-        _write_tar(_placed(members, placement, newest), spool, sink)
-    return Unpacked(len(members), sum(member.size for member in members), newest)
 
 
 @contextmanager
@@ -108,7 +125,7 @@ def write_file_tar(archive: Path, sink: Sink, name: str, *, mtime: int) -> None:
         size = stream.seek(0, io.SEEK_END)
         member = Member(name.rsplit("/", 1)[-1], Kind.FILE, mtime=mtime, size=size)
         placement = Placement(name.rpartition("/")[0])
-        _write_tar(_placed((member,), placement, mtime), stream, sink)
+        write_members(_placed((member,), placement, mtime), stream, sink)
 
 
 def _read(packed: BinaryIO, spool: BinaryIO, limits: Limits) -> Iterable[Member]:
@@ -232,17 +249,20 @@ def _placed(members: Iterable[Member], placement: Placement, newest: int) -> Ite
         yield replace(member, name=name, mtime=mtime)
 
 
-def _write_tar(members: Iterable[Member], spool: BinaryIO, sink: Sink) -> None:
+def write_members(
+    members: Iterable[Member], spool: BinaryIO, sink: Sink, owner: int = OWNER
+) -> None:
+    """Write members in the order given, their bytes taken from `spool`, as a whole tar."""
     for member in members:
-        sink.write(_header(member))
+        sink.write(_header(member, owner))
         if member.kind is Kind.FILE:
             _copy(spool, sink, member)
     sink.write(END_OF_TAR)
 
 
-def _header(member: Member) -> bytes:
+def _header(member: Member, owner: int) -> bytes:
     info = tarfile.TarInfo(member.name)
-    info.uid = info.gid = OWNER
+    info.uid = info.gid = owner
     info.mtime = member.mtime
     if member.kind is Kind.FOLDER:
         info.type, info.mode = tarfile.DIRTYPE, FOLDER_MODE

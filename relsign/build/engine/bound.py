@@ -46,6 +46,18 @@ def bound_paths(profile: Profile, cache: Path) -> tuple[BoundPath, ...]:
     )
 
 
+def system_calls_file(profile: Profile, cache: Path) -> Path:
+    """Write the profile's system calls below `cache`, for an engine that wants a file.
+
+    Raises HostError if the folder cannot be written.
+    """
+    data = encode_canonical(profile.seccomp)
+    name = hashlib.sha256(data).hexdigest()
+    path = cache.absolute() / f"system-calls-{name[:32]}.json"
+    _keep(path, data)
+    return path
+
+
 def _texts(profile: Profile) -> Iterator[tuple[str, str]]:
     for target, text in profile.files.items():
         yield target.lstrip("/"), text

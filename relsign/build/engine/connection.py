@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, TypeVar
+from typing import BinaryIO, Literal, Self, TypeVar
 
 import docker
 import docker.errors
@@ -40,7 +40,10 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 300
 """How long one answer may take; unpacking a large image is the slowest."""
 
+OTHER_ENGINE = "RELSIGN_OTHER_ENGINE"
 START_HINT = "start one with `tools/engine start`, or set DOCKER_HOST"
+
+Kind = Literal["docker", "podman"]
 
 Body = BinaryIO | Iterable[bytes]
 
@@ -88,6 +91,10 @@ class Reply:
             data: bytes = self._response.raw.read(None if size < 0 else size)
             return data
 
+    def header(self, name: str) -> str:
+        """Return a header of the answer, empty if it has none of that name."""
+        return str(self._response.headers.get(name, ""))
+
     def close(self) -> None:
         """Give the connection up."""
         self._response.close()
@@ -109,11 +116,13 @@ class Reply:
 class Engine:
     """A connection to a container engine; close it, or use it in a `with`."""
 
-    def __init__(self, api: docker.APIClient, url: str, version: str) -> None:
-        """Wrap a client whose engine has answered that it speaks this API version."""
+    def __init__(self, api: docker.APIClient, url: str, info: EngineInfo) -> None:
+        """Wrap a client whose engine has answered with what it is."""
         self._api = api
-        self._base = f"{api.base_url}/v{version}"
+        self._base = f"{api.base_url}/v{info.api}"
+        self._info = info
         self.url = url
+        self.kind: Kind = "podman" if info.name.lower().startswith("podman") else "docker"
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -133,12 +142,8 @@ class Engine:
         self._api.close()
 
     def describe(self) -> EngineInfo:
-        """Return the engine's name and version."""
-        found = self.get("/version", _Version)
-        name = found.components[0].name if found.components else "engine"
-        return EngineInfo(
-            self.url, name, found.version, found.api_version, found.kernel_version, found.arch
-        )
+        """Return the engine's name and version, as it said them when the connection was made."""
+        return self._info
 
     def get(self, path: str, into: type[T], parameters: Mapping[str, str] | None = None) -> T:
         """Return the JSON at `path` as `into`; raise NotThereError or HostError."""
@@ -212,11 +217,43 @@ def connect(environment: Mapping[str, str]) -> Engine:
     )
 
 
+def other_engine(environment: Mapping[str, str], engine: Engine) -> Engine | None:
+    """Return an engine of another kind than `engine`, None if this machine has none.
+
+    RELSIGN_OTHER_ENGINE names it in `environment`; otherwise the usual sockets
+    are tried.  The caller closes it.  Raises HostError if the one named does not
+    answer or is too old, InputError if it is of the same kind.
+    """
+    named = environment.get(OTHER_ENGINE, "")
+    if named:
+        other = connect({**environment, "DOCKER_HOST": named})
+        if other.kind != engine.kind:
+            return other
+        other.close()
+        raise InputError(
+            "the other engine is of the same kind",
+            where=OTHER_ENGINE,
+            expected="docker" if engine.kind == "podman" else "podman",
+            got=engine.kind,
+            hint="`tools/engine start podman` starts one and prints its address",
+        )
+    for url in usual_sockets(environment):
+        with contextlib.suppress(_SilentError, HostError):
+            other = _open(url, environment)
+            if other.kind != engine.kind:
+                return other
+            other.close()
+    return None
+
+
 def candidates(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the addresses to try, in order: the named one only, or every usual socket there is."""
     named = environment.get("DOCKER_HOST", "")
-    if named:
-        return (named,)
+    return (named,) if named else usual_sockets(environment)
+
+
+def usual_sockets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the addresses of the sockets that engines of this machine and user have, if any."""
     user = environment.get("XDG_RUNTIME_DIR", "")
     sockets = ["/var/run/docker.sock", "/run/podman/podman.sock"]
     if user.startswith("/"):
@@ -251,16 +288,17 @@ def _open(url: str, environment: Mapping[str, str]) -> Engine:
         raise
 
 
-def _negotiate(api: docker.APIClient, url: str) -> str:
-    """Return the engine's newest API version; raise _SilentError if no engine says one."""
+def _negotiate(api: docker.APIClient, url: str) -> EngineInfo:
+    """Ask the engine what it is; raise _SilentError if what answers is none."""
     try:
         _knock(url)
         with api.get(f"{api.base_url}/version", timeout=CONNECT_SECONDS) as response:
-            version = msgspec.json.decode(response.content, type=_Version).api_version
+            found = msgspec.json.decode(response.content, type=_Version)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise _SilentError(shorten(_innermost(error))) from error
     except msgspec.DecodeError as error:
         raise _SilentError("not a container engine") from error
+    version = found.api_version
     if not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", version):
         raise _SilentError("not a container engine")
     if tuple(map(int, version.split("."))) < MIN_API:
@@ -271,7 +309,8 @@ def _negotiate(api: docker.APIClient, url: str) -> str:
             got=version,
             hint="Docker 20.10 and Podman 4 are new enough",
         )
-    return version
+    name = found.components[0].name if found.components else "engine"
+    return EngineInfo(url, name, found.version, version, found.kernel_version, found.arch)
 
 
 def _knock(url: str) -> None:
@@ -318,11 +357,12 @@ def _refuse_failure(response: requests.Response, path: str) -> None:
         "the container engine refused",
         where=path.partition("?")[0],
         got=f"{response.status_code} {shorten(str(words), 400)}",
-        hint=_hint(str(words)),
+        hint=hint_for(str(words)),
     )
 
 
-def _hint(words: str) -> str:
+def hint_for(words: str) -> str:
+    """Return what to do about an engine's refusal, empty where its words say it all."""
     known = {
         "no space left": "the engine's disk is full: `docker system df` shows what fills it",
         "bind source path does not exist": "the engine must run on this machine and see its files",

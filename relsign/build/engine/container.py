@@ -11,7 +11,9 @@ caller's environment can enter.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import resource
 import secrets
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,8 +23,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from relsign.build.engine.bound import BoundPath, bound_paths
-from relsign.build.engine.connection import Engine, Reply
+from relsign.build.engine.bound import BoundPath, bound_paths, system_calls_file
+from relsign.build.engine.connection import Engine, NotThereError, Reply
 from relsign.build.engine.leftovers import (
     BUILD_LABEL,
     OWNER_LABEL,
@@ -30,11 +32,15 @@ from relsign.build.engine.leftovers import (
     remove_volume,
     this_process,
 )
+from relsign.build.engine.podman import CREATE_PATH, podman_document
 from relsign.build.profile import Profile
 from relsign.errors import HostError
 
 FRAME_HEADER = struct.Struct(">BxxxL")
 MAX_FRAME_BYTES = 16 << 20
+STAT_HEADER = "X-Docker-Container-Path-Stat"
+MODE_LINK = 1 << 27
+"""The bit for a symbolic link among Go's file modes, which engines send."""
 TMP_OPTIONS = "rw,exec,nosuid,nodev,mode=1777"
 
 Write = Callable[[bytes], object]
@@ -63,21 +69,32 @@ class _Ended(msgspec.Struct, rename="pascal"):
     exit_code: int | None = None
 
 
-class _State(msgspec.Struct, rename="pascal"):
-    running: bool = False
+class _Described(msgspec.Struct):
+    mode: int
 
 
-class _Seen(msgspec.Struct, rename="pascal"):
-    state: _State
+class ContainerState(msgspec.Struct, frozen=True):
+    """Whether its first process runs, and whether memory ended one of its processes."""
+
+    running: bool = msgspec.field(name="Running", default=False)
+    out_of_memory: bool = msgspec.field(name="OOMKilled", default=False)
+
+
+class _Seen(msgspec.Struct):
+    state: ContainerState = msgspec.field(name="State")
 
 
 class Container:
     """A running container."""
 
-    def __init__(self, engine: Engine, identity: str) -> None:
-        """Name a container that has been started."""
+    def __init__(self, engine: Engine, identity: str, variables: Mapping[str, str]) -> None:
+        """Name a container that has been started, and every variable its programs get."""
         self.engine = engine
         self.identity = identity
+        # Engines keep variables in an order of their own, Podman in a new one each
+        # time, and a program that lists them shows it: ours are set once more, sorted.
+        pairs = (f"{name}={value}" for name, value in sorted(variables.items()))
+        self._environment = ("env", "-i", *pairs)
 
     def put(self, folder: str, tar: BinaryIO) -> None:
         """Unpack a tar stream, with the owners it states, into an existing folder."""
@@ -98,7 +115,7 @@ class Container:
         A process it leaves behind that still holds its output does not keep this
         waiting.  Raises HostError if the engine or the container ends first.
         """
-        request = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(argv)}
+        request = {"AttachStdout": True, "AttachStderr": True, "Cmd": [*self._environment, *argv]}
         job = self.engine.post(f"/containers/{self.identity}/exec", _Created, request)
         with self.engine.stream(
             "POST",
@@ -114,9 +131,27 @@ class Container:
             raise HostError("the container engine gave up a running command")
         return ended.exit_code
 
-    def is_running(self) -> bool:
-        """Say whether the container's first process still runs."""
-        return self.engine.get(f"/containers/{self.identity}/json", _Seen).state.running
+    def kill(self) -> None:
+        """End all its processes at once; raise HostError if the engine does not."""
+        self.engine.tell("POST", f"/containers/{self.identity}/kill", {"signal": "SIGKILL"})
+
+    def state(self) -> ContainerState:
+        """Ask how the container is."""
+        return self.engine.get(f"/containers/{self.identity}/json", _Seen).state
+
+
+def is_link(taken: Reply) -> bool:
+    """Say whether what was asked for is a symbolic link; raise HostError if it is not said.
+
+    Docker sends the link itself, Podman the file it points to; both describe the
+    link in a header.
+    """
+    try:
+        described = base64.b64decode(taken.header(STAT_HEADER), validate=True)
+        mode = msgspec.json.decode(described, type=_Described).mode
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise HostError("the container engine does not describe what it sends") from error
+    return bool(mode & MODE_LINK)
 
 
 def _frames(output: Reply) -> Iterator[bytes]:
@@ -140,17 +175,16 @@ def open_container(
     """
     name = f"relsign-{secrets.token_hex(8)}"
     labels = {BUILD_LABEL: name, OWNER_LABEL: this_process().to_label()}
-    bound = (*bound_paths(profile, settings.cache), *settings.binds)
-    document = container_document(profile, settings, bound, name)
+    path, document = _creation(engine, profile, settings, name)
+    # The same two words for both, but for Docker's capitals.
+    own = {"image": image, "labels": labels}
+    if engine.kind == "docker":
+        own = {word.capitalize(): value for word, value in own.items()}
     try:
         engine.post("/volumes/create", msgspec.Raw, _volume_document(profile, name, labels))
-        created = engine.post(
-            f"/containers/create?name={name}",
-            _Created,
-            {**document, "Image": image, "Labels": labels},
-        )
+        created = _create(engine, path, {**document, **own})
         engine.tell("POST", f"/containers/{created.identity}/start")
-        yield Container(engine, created.identity)
+        yield Container(engine, created.identity, settings.variables)
     except BaseException:
         # What is being raised says more than a failure to clean up after it;
         # the next build removes what is left.
@@ -160,13 +194,44 @@ def open_container(
     _discard(engine, name)
 
 
+def _create(engine: Engine, path: str, document: Mapping[str, object]) -> _Created:
+    try:
+        return engine.post(path, _Created, document)
+    except NotThereError as error:
+        raise HostError(
+            "the environment's image is gone from the engine",
+            got=error.got,
+            hint="something removed it just now; run the same command again",
+        ) from error
+
+
+def _creation(
+    engine: Engine, profile: Profile, settings: HostSettings, name: str
+) -> tuple[str, dict[str, object]]:
+    """Return where to send what, so that this kind of engine makes the container."""
+    bound = (*bound_paths(profile, settings.cache), *settings.binds)
+    if engine.kind == "docker":
+        return f"/containers/create?name={name}", container_document(profile, settings, bound, name)
+    document = podman_document(
+        profile,
+        settings.variables,
+        settings.cpus,
+        bound,
+        name,
+        system_calls_file(profile, settings.cache),
+    )
+    return CREATE_PATH, {**document, "name": name}
+
+
 def _discard(engine: Engine, name: str) -> None:
     remove_container(engine, name)
     remove_volume(engine, name)
 
 
 def _volume_document(profile: Profile, name: str, labels: Mapping[str, str]) -> dict[str, object]:
-    options = f"size={profile.build_bytes},uid={profile.user},gid={profile.group},mode=0755"
+    # Counted in pages, since Podman takes `size` for a disk quota and refuses it.
+    pages = profile.build_bytes // resource.getpagesize()
+    options = f"nr_blocks={pages},uid={profile.user},gid={profile.group},mode=0755"
     return {
         "Name": name,
         "Driver": "local",

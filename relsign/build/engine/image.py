@@ -1,9 +1,10 @@
 """The root file system as an image of the engine.
 
-An image is found by a tag that carries the tar's digest, and is used only if
-the engine says that its one layer has exactly that digest (an engine names a
-layer by the SHA-256 of its uncompressed tar) and that it carries no settings of
-its own, which would reach the build as variables or volumes.
+An image is found by a tag that carries its digest, and is used only if the engine says
+that its layers have exactly that digest (an engine names a layer by the SHA-256 of its
+uncompressed tar; several are named together by their ChainID, see `relsign.build.chain`)
+and that it carries no settings of its own, which would reach the build as variables or
+volumes.
 """
 
 from __future__ import annotations
@@ -11,18 +12,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from relsign.build.engine.connection import Engine, NotThereError
+from relsign.build.chain import chain_id
+from relsign.build.engine.connection import Engine, NotThereError, hint_for
+from relsign.build.engine.podman import IMPORT_PATH, LOAD_PATH
 from relsign.errors import HostError
 from relsign.formats.canonical import shorten
 from relsign.formats.names import Digest
 from relsign.system.files import open_regular
 
-REPOSITORY = "relsign/rootfs"
+REPOSITORY = "localhost/relsign/rootfs"
+"""With `localhost` for a registry, no engine looks for it anywhere else."""
 TAG_DIGITS = 32
 LARGEST_ANSWER = 1 << 20
+ImageKind = Literal["tar", "archive"]
+"""How a root file system comes: its one tar, or layers as `docker save` writes them."""
 
 
 class _Settings(msgspec.Struct, rename="pascal"):
@@ -58,27 +65,53 @@ def ensure_image(
     does not have the image yet.  Raises HostError if the engine fails or if what
     it imported is something else.
     """
-    found = _find(engine, rootfs_sha256)
+    return _ensure(engine, rootfs_sha256, make_rootfs, _import)
+
+
+def ensure_loaded_image(
+    engine: Engine,
+    rootfs_sha256: Digest,
+    make_archive: Callable[[], AbstractContextManager[Path]],
+) -> str:
+    """Return the engine's id of the image whose layers have that ChainID.
+
+    `make_archive` gives a file for ``docker load`` that tags the image
+    `image_tag(rootfs_sha256)`, and is called only if the engine does not have the
+    image yet.  Raises HostError if the engine fails or if what it loaded is
+    something else.
+    """
+    return _ensure(engine, rootfs_sha256, make_archive, _load)
+
+
+def _ensure(
+    engine: Engine,
+    rootfs_sha256: Digest,
+    make: Callable[[], AbstractContextManager[Path]],
+    bring: Callable[[Engine, str, Path], None],
+) -> str:
+    name = image_tag(rootfs_sha256)
+    found = _find(engine, name, rootfs_sha256)
     if found is None:
-        with make_rootfs() as path:
-            _import(engine, rootfs_sha256, path)
-        found = _find(engine, rootfs_sha256)
+        with make() as path:
+            bring(engine, name, path)
+        found = _find(engine, name, rootfs_sha256)
     if found is None:
         raise HostError(
             "the imported root file system has another digest",
-            where=image_tag(rootfs_sha256),
+            where=name,
             expected=rootfs_sha256,
             hint="the tar changed while it was imported, or the engine rewrites layers",
         )
     return found
 
 
-def _find(engine: Engine, rootfs_sha256: Digest) -> str | None:
+def _find(engine: Engine, name: str, rootfs_sha256: Digest) -> str | None:
     try:
-        image = engine.get(f"/images/{image_tag(rootfs_sha256)}/json", _Image)
+        image = engine.get(f"/images/{name}/json", _Image)
     except NotThereError:
         return None
-    if image.layers.layers != [f"sha256:{rootfs_sha256}"] or _has_settings(image.settings):
+    layers = [layer.removeprefix("sha256:") for layer in image.layers.layers]
+    if not layers or chain_id(layers) != rootfs_sha256 or _has_settings(image.settings):
         return None
     # The id, not the tag: a tag can be moved between this look and the start.
     return image.identity
@@ -92,21 +125,29 @@ def _has_settings(settings: _Settings | None) -> bool:
     return bool(variables or settings.entrypoint or settings.volumes or settings.on_build)
 
 
-def _import(engine: Engine, rootfs_sha256: Digest, path: Path) -> None:
-    place = {
-        "fromSrc": "-",
-        "repo": REPOSITORY,
-        "tag": rootfs_sha256[:TAG_DIGITS],
-    }
+def _import(engine: Engine, name: str, path: Path) -> None:
+    if engine.kind == "podman":
+        _send(engine, name, path, IMPORT_PATH, {"reference": name})
+    else:
+        _send(engine, name, path, "/images/create", {"fromSrc": "-", "repo": name})
+
+
+def _load(engine: Engine, name: str, path: Path) -> None:
+    _send(engine, name, path, LOAD_PATH if engine.kind == "podman" else "/images/load", {})
+
+
+def _send(engine: Engine, name: str, path: Path, place: str, parameters: dict[str, str]) -> None:
     with (
         open_regular(path) as tar,
-        engine.stream("POST", "/images/create", parameters=place, body=tar) as reply,
+        engine.stream("POST", place, parameters=parameters, body=tar) as reply,
     ):
         words = reply.read(LARGEST_ANSWER)
     # An import that fails half-way still answers 200; the last line holds the fault.
     if b'"error"' in words:
+        text = words.decode("utf-8", "replace")
         raise HostError(
             "the root file system cannot be imported",
-            where=image_tag(rootfs_sha256),
-            got=shorten(words.decode("utf-8", "replace"), 400),
+            where=name,
+            got=shorten(text, 400),
+            hint=hint_for(text),
         )

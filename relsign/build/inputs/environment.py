@@ -1,4 +1,4 @@
-"""Every locked file into the store: the packages and wheels of an environment.
+"""Every locked file into the store: of Debian, an image, Python, npm, Go and Cargo.
 
 Where they come from is the machine's business; what they are is the lock's.
 
@@ -8,19 +8,23 @@ Where they come from is the machine's business; what they are is the lock's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from relsign.build.inputs.index import fetch_wheels
+from relsign.build.inputs.clients import all_together
+from relsign.build.inputs.languages import fetch_languages, language_files
 from relsign.build.inputs.mirrors import ArchiveFile, archive_mirrors, fetch_archive_files
+from relsign.build.inputs.oci import fetch_image, image_files
 from relsign.build.store import Store
+from relsign.errors import RelsignError
 from relsign.formats.lock import BuilderLock, LockedPackage
 from relsign.system.fetch import Progress, silent
 
 
 def missing_files(lock: BuilderLock, store: Store) -> tuple[str, ...]:
-    """Return the names of locked files the store does not have, packages first."""
+    """Return the names of locked files the store lacks: packages, layers, languages."""
     entries = [(package.path, package.sha256) for package in lock.packages]
-    entries += [(wheel.file, wheel.sha256) for wheel in lock.wheels]
+    files = (*image_files(lock), *language_files(lock))
+    entries += [(name, digest) for name, digest, _ in files]
     return tuple(name for name, digest in entries if not store.has(digest))
 
 
@@ -30,18 +34,36 @@ def fetch_environment(
     mirrors: Sequence[str] = (),
     progress: Progress = silent,
 ) -> None:
-    """Bring every locked package and wheel into the store; touch no network if all are there.
+    """Bring every locked file into the store; touch no network if all are there.
 
     `mirrors` are tried before the machine's apt sources; `progress` counts bytes of
-    packages.  Raises one error that names every package that could not be had, or
-    VerificationError for other bytes than the lock's.
+    Debian packages, then of the image's layers.  Raises one error that names every file
+    that could not be had: VerificationError if one came with other bytes than the
+    lock's, else HostError.
     """
     if not missing_files(lock, store):
         return
+    tasks: tuple[Callable[[], None], ...] = (
+        lambda: _fetch_packages(lock, store, mirrors, progress),
+        lambda: fetch_image(lock, store, progress),
+        lambda: fetch_languages(lock, store),
+    )
+    errors: list[RelsignError] = []
+    for task in tasks:
+        try:
+            task()
+        except RelsignError as error:
+            errors.append(error)
+    if errors:
+        raise all_together(errors)
+
+
+def _fetch_packages(
+    lock: BuilderLock, store: Store, mirrors: Sequence[str], progress: Progress
+) -> None:
     packages = [archive_file(package) for package in lock.packages]
     if any(not store.has(package.sha256) for package in packages):
         fetch_archive_files(packages, store, archive_mirrors(mirrors), progress)
-    fetch_wheels(lock.wheels, store)
 
 
 def archive_file(package: LockedPackage) -> ArchiveFile:

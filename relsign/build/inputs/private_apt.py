@@ -28,7 +28,7 @@ from relsign.build.inputs.mirrors import (
     parse_mirror,
 )
 from relsign.errors import HostError, InputError
-from relsign.formats.lock import Architecture, BuilderDefinition, LockedPackage
+from relsign.formats.lock import Architecture, BuilderDefinition, LockedPackage, SourcePackage
 from relsign.formats.names import Digest
 from relsign.system.fetch import network_environment
 from relsign.system.files import read_bounded
@@ -36,6 +36,7 @@ from relsign.system.process import require_program, run_program
 
 APT_SECONDS = 1800
 MAX_SOURCES_BYTES = 1 << 20
+MAX_VERSIONS_SHOWN = 5
 # apt counts itself among the essential packages; a build has no use for it, and
 # without it nineteen packages stay out of the environment.
 ESSENTIAL = "?essential ?not(?name(^apt$))"
@@ -72,29 +73,63 @@ class PrivateApt:
         self._folder = folder
         self._definition = definition
 
-    def resolve(self, packages: Sequence[str]) -> tuple[LockedPackage, ...]:
-        """Return the essential packages, `packages` and all they depend on, by name.
+    def resolve(
+        self, packages: Sequence[str], sources: Sequence[SourcePackage] = ()
+    ) -> tuple[LockedPackage, ...]:
+        """Return the essential packages, `packages`, and all they depend on, by name.
 
-        Recommendations are not followed.  Raises InputError if apt finds no way.
+        What `sources` need to be built comes along, their architecture's part and the
+        other one, and ``build-essential`` with it (Debian Policy 7.7).  Recommendations
+        are not followed.  Raises InputError if apt finds no way or a version is not served.
         """
-        words = ("-s", "-qq", "install", ESSENTIAL, *packages)
+        needed = self._build_dependencies(sources) if sources else set()
+        words = sorted(one.word for one in needed)
+        chosen = self._chosen("install", ESSENTIAL, *packages, *words, where="packages")
+        return self._described(chosen)
+
+    def _build_dependencies(self, sources: Sequence[SourcePackage]) -> set[_Chosen]:
+        """Return what apt would install to build all of them in one place."""
+        for source in sources:
+            served = self._source_versions(source.package)
+            if source.version not in served:
+                raise InputError(
+                    "the archive does not serve this version of the source package",
+                    where="builder.toml: build_dependencies_of",
+                    expected=f"{source.package} {source.version}",
+                    got=", ".join(served[:MAX_VERSIONS_SHOWN]) or "no such source package",
+                    hint="name a served version, or an archive that still has it with --mirror",
+                )
+        words = (f"{source.package}={source.version}" for source in sources)
+        return self._chosen("build-dep", *words, where="build_dependencies_of")
+
+    def _source_versions(self, package: str) -> tuple[str, ...]:
+        """Return the versions of a source package in the suite, as listed."""
+        # apt-cache fails for a name it does not know: that is an answer here, no fault.
+        command = [require_program("apt-cache", "apt"), "showsrc", "--only-source", package]
+        result = run_program(command, environment=_environment(self._folder))
+        text = result.stdout.decode("utf-8", "replace")
+        entries = deb822.Sources.iter_paragraphs(text, use_apt_pkg=False)
+        return tuple(dict.fromkeys(str(entry["Version"]) for entry in entries))
+
+    def _chosen(self, *words: str, where: str) -> set[_Chosen]:
+        """Return what apt would install, in a simulation; raise InputError if it finds no way."""
         result = run_program(
-            [require_program("apt-get", "apt"), *words],
+            [require_program("apt-get", "apt"), "-s", "-qq", *words],
             environment=_environment(self._folder),
             timeout_seconds=APT_SECONDS,
         )
         if result.returncode:
             raise InputError(
                 "apt cannot install these packages",
-                where="builder.toml: packages",
+                where=f"builder.toml: {where}",
                 got=last_words(result.stderr),
+                hint="the suite must hold them, and all they need, together",
             )
-        chosen = {
+        return {
             _Chosen(**found.groupdict())
             for found in map(_INSTALLED.match, result.stdout.decode().splitlines())
             if found
         }
-        return self._described(chosen)
 
     def _described(self, chosen: set[_Chosen]) -> tuple[LockedPackage, ...]:
         """Return the archive's own words on each package."""
@@ -110,7 +145,7 @@ class PrivateApt:
 
     def release_epoch(self) -> int:
         """Return the time of the suite's signed Release file, in seconds since 1970."""
-        wanted = self._definition.suite
+        wanted = _suite(self._definition)
         for path in sorted((self._folder / "state/lists").glob("*_InRelease")):
             release = deb822.Release(read_bounded(path, MAX_SOURCES_BYTES))
             if wanted in {release.get("Codename"), release.get("Suite")}:
@@ -138,10 +173,11 @@ def private_apt(definition: BuilderDefinition, mirrors: Sequence[str]) -> Iterat
     InputError if the machine has no source for the suite and none is given,
     HostError if its lists cannot be fetched or are not signed.
     """
+    suite = _suite(definition)
     targets = [
         target
         for target in index_targets()
-        if definition.suite in {target.release, target.codename}
+        if suite in {target.release, target.codename}
         and target.component in definition.components
     ]
     addresses = [parse_mirror(text) for text in mirrors] or [target.uri for target in targets]
@@ -149,7 +185,7 @@ def private_apt(definition: BuilderDefinition, mirrors: Sequence[str]) -> Iterat
         raise InputError(
             "no apt source of this machine has the suite",
             where="builder.toml: suite",
-            got=definition.suite,
+            got=suite,
             hint="add one to the machine's apt sources, or name one with --mirror",
         )
     with apt_folder() as folder:
@@ -158,6 +194,17 @@ def private_apt(definition: BuilderDefinition, mirrors: Sequence[str]) -> Iterat
         _lay_out(folder, definition, dict.fromkeys(addresses), _signed_by(targets))
         _run(folder, "apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
         yield PrivateApt(folder, definition)
+
+
+def _suite(definition: BuilderDefinition) -> str:
+    """Return the suite; raise InputError for a definition whose base is an image."""
+    if definition.suite is None:
+        raise InputError(
+            "no suite to resolve packages in",
+            where="builder.toml: suite",
+            hint='only the base "debian" has packages',
+        )
+    return definition.suite
 
 
 def _lay_out(
@@ -169,9 +216,10 @@ def _lay_out(
         (folder / name).mkdir()
     (folder / "status").touch()
     fields = {
-        "Types": "deb",
+        # Lists of sources are long, and most environments have no use for them.
+        "Types": "deb deb-src" if definition.build_dependencies_of else "deb",
         "URIs": " ".join(addresses),
-        "Suites": definition.suite,
+        "Suites": _suite(definition),
         "Components": " ".join(definition.components),
         "Architectures": definition.architecture,
     }

@@ -1,0 +1,56 @@
+"""Why a command in a build container failed: its memory, its space, its container, or itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from relsign.build.engine.container import Container
+from relsign.build.log import BuildLog
+from relsign.build.profile import Profile
+from relsign.errors import HostError, InputError
+
+
+def explain_failure(
+    container: Container, profile: Profile, where: str, code: int, log: BuildLog
+) -> InputError | HostError:
+    """Return the error for a command that ended with `code`.
+
+    Memory, space, a container that was stopped, or the command itself; `where`
+    names the command, and the end of `log` is the hint.  Raises HostError if the
+    engine does not answer.
+    """
+    lines = log.lines()
+    shown = "\n".join(["the log ends:", *(f"  {line}" for line in lines)]) if lines else ""
+    state = container.state()
+    if not state.running and not state.out_of_memory:
+        return HostError("the build's container was stopped", where=where, hint=shown)
+    if state.out_of_memory or _was_out_of_memory(container):
+        return InputError(
+            "the build ran out of memory",
+            where=where,
+            expected=f"at most {profile.memory_bytes >> 20} MiB, files in /build included",
+            got=f"exit code {code}",
+            hint=shown,
+        )
+    full = any("no space left on device" in line.lower() for line in lines)
+    return InputError(
+        "the build folder is full" if full else "command failed",
+        where=where,
+        expected=f"at most {profile.build_bytes >> 20} MiB" if full else "exit code 0",
+        got=f"exit code {code}" + (f", signal {code - 128}" if code > 128 else ""),  # noqa: PLR2004  shells add 128
+        hint=shown,
+    )
+
+
+def _was_out_of_memory(container: Container) -> bool:
+    """Ask the container's own control group: make, for one, hides that a child was killed."""
+    said = bytearray()
+    files = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+    container.execute(("cat", *files), said.extend)
+    counts = _numbers(said.decode("utf-8", "replace"))
+    return counts.get("oom_kill", 0) > 0
+
+
+def _numbers(text: str) -> Mapping[str, int]:
+    pairs = (line.split() for line in text.splitlines())
+    return {p[0]: int(p[1]) for p in pairs if len(p) == 2 and p[1].isdigit()}  # noqa: PLR2004  name, number

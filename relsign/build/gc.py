@@ -1,0 +1,174 @@
+"""What the store and the engine keep is bounded: the longest unused goes first.
+
+A stored file's time is when it was last used (`Store.path` sets it), an image's that
+of a stamp in ``images/`` of the store.  Everything here can be fetched or
+bootstrapped again, so that forgetting too much costs time and nothing else; what the
+given project needs stays in any case.
+
+    swept = sweep(store, engine, Limits(max_bytes=20 << 30, max_images=8), needed)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from relsign.build.engine.connection import Engine, NotThereError
+from relsign.build.engine.image import REPOSITORY, TAG_DIGITS
+from relsign.build.inputs.languages import language_files
+from relsign.build.inputs.oci import image_files
+from relsign.build.store import Store
+from relsign.errors import HostError
+from relsign.formats.names import Digest
+from relsign.formats.recipe import Archive, DebianSource
+from relsign.system.files import host_error, make_folder
+from relsign.system.workspace import Workspace
+
+STALE_TEMPORARY_SECONDS = 24 * 3600
+_TAG = re.compile(rf"{re.escape(REPOSITORY)}:([0-9a-f]{{{TAG_DIGITS}}})")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may stay."""
+
+    max_bytes: int
+    max_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What stays whatever the limits: files and root file systems, by digest."""
+
+    files: frozenset[Digest]
+    images: frozenset[Digest]
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What went, and what stays."""
+
+    files: int
+    bytes: int
+    images: int
+    left_bytes: int
+    left_images: int
+
+
+class _Listed(msgspec.Struct):
+    tags: list[str] | None = msgspec.field(name="RepoTags", default=None)
+
+
+def needed_by(workspace: Workspace) -> Needed:
+    """Return what the project's recipe and locks name; raise InputError where one is malformed."""
+    recipe = workspace.recipe()
+    files = {source.sha256 for source in recipe.source}
+    for source in recipe.source:
+        if isinstance(source, Archive | DebianSource) and source.signature is not None:
+            files.add(source.signature.sha256)
+    images = set()
+    for name in recipe.builders:
+        lock = workspace.lock(name)
+        files.update(package.sha256 for package in lock.packages)
+        files.update(digest for _, digest, _ in (*image_files(lock), *language_files(lock)))
+        images.add(lock.rootfs.sha256)
+    return Needed(frozenset(files), frozenset(images))
+
+
+def stamp_image(store: Store, rootfs_sha256: Digest) -> None:
+    """Note that an image is used now; raise HostError if the disk refuses."""
+    path = store.root / "images" / rootfs_sha256
+    make_folder(path.parent)
+    try:
+        path.touch()
+    except OSError as error:
+        raise host_error(error, path) from error
+
+
+def sweep(
+    store: Store, engine: Engine | None, limits: Limits, needed: Needed, *, dry: bool = False
+) -> Swept:
+    """Remove what exceeds `limits`; with `dry` only say what would go.
+
+    Without an `engine` no image is looked at.  Raises HostError if disk or engine refuse.
+    """
+    files = _files(store, needed)
+    surplus = sum(size for _, size, _, _ in files) - limits.max_bytes
+    gone: list[int] = []
+    for _, size, is_needed, path in sorted(files, key=lambda file: file[0]):
+        if surplus <= 0:
+            break
+        if is_needed:
+            continue
+        if not dry:
+            path.unlink(missing_ok=True)
+        surplus -= size
+        gone.append(size)
+    images = [] if engine is None else _images(store, engine)
+    old = [] if engine is None else _surplus_images(images, limits, needed)
+    for tag in old:
+        if engine is not None and not dry:
+            _remove_image(engine, store, tag)
+    return Swept(
+        files=len(gone),
+        bytes=sum(gone),
+        images=len(old),
+        left_bytes=sum(size for _, size, _, _ in files) - sum(gone),
+        left_images=len(images) - len(old),
+    )
+
+
+def _files(store: Store, needed: Needed) -> list[tuple[float, int, bool, Path]]:
+    """Return last use, size, whether it is needed, and place of every stored file."""
+    found = []
+    try:
+        for path in (store.root / "sha256").glob("*/*"):
+            status = path.lstat()
+            found.append((status.st_mtime, status.st_size, path.name in needed.files, path))
+    except OSError as error:
+        raise host_error(error, store.root) from error
+    return found
+
+
+def _images(store: Store, engine: Engine) -> list[tuple[float, str]]:
+    """Return last use and tag of every image of ours; one never stamped is the oldest."""
+    stamps = {path.name[:TAG_DIGITS]: path for path in (store.root / "images").glob("*")}
+    found = []
+    for listed in engine.get("/images/json", list[_Listed]):
+        for tag in _our_tags(listed.tags or ()):
+            stamp = stamps.get(tag)
+            found.append((stamp.stat().st_mtime if stamp else 0.0, tag))
+    return sorted(found)
+
+
+def _our_tags(tags: list[str] | tuple[()]) -> Iterator[str]:
+    for tag in tags:
+        # Podman puts the name of a host before what was tagged without one.
+        found = _TAG.fullmatch(tag.removeprefix("localhost/"))
+        if found:
+            yield found[1]
+
+
+def _surplus_images(images: list[tuple[float, str]], limits: Limits, needed: Needed) -> list[str]:
+    kept = {digest[:TAG_DIGITS] for digest in needed.images}
+    spare = [tag for _, tag in images if tag not in kept]
+    return spare[: max(0, len(images) - limits.max_images)]
+
+
+def _remove_image(engine: Engine, store: Store, tag: str) -> None:
+    try:
+        engine.tell("DELETE", f"/images/{quote(f'{REPOSITORY}:{tag}', safe='')}")
+    except NotThereError:
+        pass
+    except HostError as error:
+        # Somebody builds in it right now: then it is not unused at all.
+        if "409" not in error.got:
+            raise
+        return
+    for stamp in (store.root / "images").glob(f"{tag}*"):
+        stamp.unlink(missing_ok=True)

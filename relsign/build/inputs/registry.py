@@ -1,0 +1,169 @@
+"""An image registry: manifests and blobs by digest (OCI distribution specification 1.0).
+
+Where it is is this machine's business: ``--registry``, or RELSIGN_REGISTRY.  It is not
+trusted: whatever it serves is asked for by digest and compared.  Where it wants a token,
+as public ones do, it gets the one it hands to everybody; user and password may stand in
+the address, and go to that host only.
+
+    registry = Registry(registry_address(None))
+    data = registry.manifest("library/debian", digest)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import msgspec
+import urllib3
+
+from relsign.crypto.digest import sha256_hex
+from relsign.errors import HostError, InputError, VerificationError
+from relsign.formats.canonical import shorten
+from relsign.formats.names import Digest
+from relsign.system.fetch import (
+    FetchLimits,
+    Progress,
+    Sink,
+    download_bytes,
+    network_error,
+    open_response,
+    parse_http_url,
+    read_body,
+    redacted,
+)
+
+VARIABLE = "RELSIGN_REGISTRY"
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+MAX_MANIFEST_BYTES = 4 << 20
+MAX_TOKEN_BYTES = 64 << 10
+UNAUTHORISED = 401
+ANSWERS = frozenset({200, UNAUTHORISED})
+_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
+_PARAMETER = re.compile(r'([a-z]+)="([^"]{0,1000})"')
+
+
+class _Token(msgspec.Struct):
+    token: str = ""
+    access_token: str = ""
+
+
+def registry_address(given: str | None) -> str:
+    """Return the registry's address, as given or from RELSIGN_REGISTRY, ending in one ``/``.
+
+    Raises InputError if none is named or it is no http or https address.
+    """
+    address = given or os.environ.get(VARIABLE, "")
+    if not address:
+        raise InputError(
+            "no image registry is known",
+            hint=f"name one with --registry https://HOST, or set {VARIABLE}",
+        )
+    parse_http_url(address)
+    return address.rstrip("/") + "/"
+
+
+@dataclass(slots=True)
+class Registry:
+    """One registry; remembers the token of each repository it asked for."""
+
+    address: str
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def manifest(self, repository: str, digest: Digest) -> bytes:
+        """Return a manifest or index, its digest compared; at most 4 MiB."""
+        limits = FetchLimits(max_bytes=MAX_MANIFEST_BYTES)
+        path = f"{repository}/manifests/sha256:{digest}"
+        data = b"".join(self._body(repository, path, limits, ", ".join(MANIFEST_TYPES)))
+        if sha256_hex(data) != digest:
+            raise VerificationError(
+                "the registry serves another manifest",
+                where=redacted(self.url(path)),
+                expected=digest,
+                got=sha256_hex(data),
+                hint="do not use this registry; tell whoever runs it",
+            )
+        return data
+
+    def blob(
+        self, repository: str, digest: Digest, sink: Sink, size: int, progress: Progress
+    ) -> None:
+        """Write a blob of at most `size` bytes into `sink`, which compares the digest."""
+        path = f"{repository}/blobs/sha256:{digest}"
+        done = 0
+        for chunk in self._body(repository, path, FetchLimits(max_bytes=size)):
+            sink.write(chunk)
+            done += len(chunk)
+            progress(done, size)
+
+    def url(self, path: str) -> str:
+        """Return the address of a path below the protocol's own."""
+        return f"{self.address}v2/{path}"
+
+    def headers(self, repository: str) -> dict[str, str]:
+        """Return what a request for this repository must carry, if it was asked before."""
+        token = self._tokens.get(repository)
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _body(
+        self, repository: str, path: str, limits: FetchLimits, accept: str = "*/*"
+    ) -> Iterator[bytes]:
+        """Yield what the registry sends, bounded; raise HostError naming the address."""
+        url = self.url(path)
+        try:
+            response = self._open(repository, url, accept, limits)
+            try:
+                yield from read_body(response, limits, redacted(url))
+            finally:
+                response.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise network_error(error, redacted(url)) from error
+
+    def _open(
+        self, repository: str, url: str, accept: str, limits: FetchLimits
+    ) -> urllib3.BaseHTTPResponse:
+        """Send the request; once more with a token where the registry wants one."""
+        headers = {"Accept": accept}
+        response = open_response(url, limits, headers | self.headers(repository), ANSWERS)
+        if response.status != UNAUTHORISED:
+            return response
+        challenge = response.headers.get("WWW-Authenticate", "")
+        response.close()
+        self._tokens[repository] = self._ask_token(repository, challenge, url)
+        return open_response(url, limits, headers | self.headers(repository))
+
+    def _ask_token(self, repository: str, challenge: str, url: str) -> str:
+        """Return the token everybody gets (distribution's token authentication, "Bearer")."""
+        kind, _, rest = challenge.partition(" ")
+        stated = dict(_PARAMETER.findall(rest))
+        realm = stated.get("realm", "")
+        # A registry behind TLS must not send us in the clear; any other page may be asked.
+        secure = realm.startswith("https://") or not url.startswith("https:")
+        if kind.lower() != "bearer" or not realm or not secure:
+            raise HostError(
+                "the registry wants credentials",
+                where=redacted(url),
+                got=shorten(challenge),
+                hint=f"put them into the address: {VARIABLE}=https://USER:PASSWORD@HOST",
+            )
+        query = {"scope": f"repository:{repository}:pull"}
+        if "service" in stated:
+            query["service"] = stated["service"]
+        limits = FetchLimits(max_bytes=MAX_TOKEN_BYTES)
+        answer = download_bytes(f"{realm}?{urlencode(query)}", limits)
+        try:
+            found = msgspec.json.decode(answer, type=_Token)
+        except msgspec.DecodeError as error:
+            raise HostError("the registry gives no token", where=redacted(realm)) from error
+        token = found.token or found.access_token
+        if not _TOKEN.fullmatch(token):
+            raise HostError("the registry gives no token", where=redacted(realm))
+        return token

@@ -1,0 +1,1 @@
+"""Normalisers: rewrite what says when, where and by whom an archive was made."""

@@ -1,0 +1,1 @@
+"""Building again under other conditions, and naming the condition that shows."""

@@ -1,0 +1,64 @@
+"""What this machine has that builds can be varied with, laid out in a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from relsign.build.twin.knobs import OTHER_LOCALE, Machine
+from relsign.system.files import make_folder, write_whole
+from relsign.system.process import PATH, run_program
+
+LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib")
+LIBRARY = "faketime/libfaketimeMT.so.1"
+LOCALE_SOURCES = Path("/usr/share/i18n/locales")
+HELD_BY = timedelta(days=1)
+"""The held clock is a day ahead, so that no file seems to come from the future."""
+AHEAD_BY = timedelta(days=400)
+FILE_MODE = 0o444
+
+
+def look_at_machine(
+    folder: Path, cpus: tuple[int, ...], now: datetime, *, has_other_engine: bool = False
+) -> Machine:
+    """Write the files that variation binds into `folder`, and say what there is.
+
+    Raises HostError if the folder cannot be written.
+    """
+    make_folder(folder)
+    clocks = []
+    for name, ahead in (("clock-held", HELD_BY), ("clock-ahead", HELD_BY + AHEAD_BY)):
+        clocks.append(folder / name)
+        # An @ starts every process anew at that moment (faketime(1), "advanced").
+        text = f"@{int((now + ahead).timestamp())}\n"
+        write_whole(clocks[-1], text.encode(), FILE_MODE)
+    return Machine(
+        cpus=cpus,
+        faketime=_find_library(),
+        clock_held=clocks[0],
+        clock_ahead=clocks[1],
+        locale=_make_locale(folder),
+        has_other_engine=has_other_engine,
+    )
+
+
+def _find_library() -> Path | None:
+    for folder in map(Path, LIBRARY_FOLDERS):
+        for path in (*sorted(folder.glob(f"*-linux-gnu*/{LIBRARY}")), folder / LIBRARY):
+            if path.is_file():
+                return path
+    return None
+
+
+def _make_locale(folder: Path) -> Path | None:
+    """Compile the other locale, where this machine has its sources and their compiler."""
+    program = shutil.which("localedef", path=PATH)
+    if program is None or not (LOCALE_SOURCES / OTHER_LOCALE).is_file():
+        return None
+    path = folder / f"{OTHER_LOCALE}.utf8"
+    done = run_program((program, "-i", OTHER_LOCALE, "-f", "UTF-8", "--no-archive", path))
+    # It also ends with 1 after warnings; what it made is what counts.
+    del done
+    return path if os.path.isfile(path / "LC_COLLATE") else None

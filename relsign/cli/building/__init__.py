@@ -1,0 +1,1 @@
+"""The parts of `relsign build`: who signs, what is built, what is left in the release folder."""
