@@ -46,6 +46,13 @@ shift 2
 exec "$@"
 """
 
+# Some packages' scripts put links among the manuals, which we leave out (Java's do), so
+# their folder must be there while packages are configured.
+MANUALS = """
+touch -r "$1/usr/share/man" "$1/.manuals"
+mkdir -p "$1/usr/share/man/man1"
+"""
+
 # Run by mmdebstrap with the new root as $1.  The first lines replace what it took
 # from this machine or from the path we happened to use.
 CUSTOMIZE = f"""#!/bin/sh
@@ -57,6 +64,10 @@ printf '127.0.0.1 localhost\\n::1 localhost\\n' > "$1/etc/hosts"
 : > "$1/etc/resolv.conf"
 : > "$1/etc/apt/sources.list"
 rm -rf "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/var/lib/apt" "$1/var/cache/apt" "$1/var/log/apt"
+if rmdir "$1/usr/share/man/man1" 2>/dev/null; then
+    touch -r "$1/.manuals" "$1/usr/share/man"
+fi
+rm "$1/.manuals"
 mkdir -p "$1/{PYTHON_FOLDER}"
 for language in LANGUAGES/*.tar; do
     if [ -e "$language" ]; then
@@ -149,6 +160,7 @@ def _run(lock: BuilderLock, folder: Path, destination: Path) -> None:
         # apt drops to an unprivileged user where the folders let it, and hands some of
         # them to that user's number on this machine; its traces go with our hook instead.
         *('--aptopt=APT::Sandbox::User "root"', "--skip=cleanup/apt"),
+        f"--essential-hook={MANUALS}",
         f"--customize-hook={folder}/customize",
         *("", destination, f"deb [trusted=yes] copy://{folder}/packages ./"),
     ]

@@ -110,10 +110,10 @@ def sweep(
         surplus -= size
         gone.append(size)
     images = [] if engine is None else _images(store, engine)
-    old = [] if engine is None else _surplus_images(images, limits, needed)
+    old = [] if engine is None else surplus_images(images, limits, needed)
     for tag in old:
         if engine is not None and not dry:
-            _remove_image(engine, store, tag)
+            remove_image(engine, store, tag)
     return Swept(
         files=len(gone),
         bytes=sum(gone),
@@ -148,19 +148,19 @@ def _images(store: Store, engine: Engine) -> list[tuple[float, str]]:
 
 def _our_tags(tags: list[str] | tuple[()]) -> Iterator[str]:
     for tag in tags:
-        # Podman puts the name of a host before what was tagged without one.
-        found = _TAG.fullmatch(tag.removeprefix("localhost/"))
-        if found:
+        if found := _TAG.fullmatch(tag):
             yield found[1]
 
 
-def _surplus_images(images: list[tuple[float, str]], limits: Limits, needed: Needed) -> list[str]:
+def surplus_images(images: list[tuple[float, str]], limits: Limits, needed: Needed) -> list[str]:
+    """Return the tags that go, of `images` given by last use, the oldest first."""
     kept = {digest[:TAG_DIGITS] for digest in needed.images}
     spare = [tag for _, tag in images if tag not in kept]
     return spare[: max(0, len(images) - limits.max_images)]
 
 
-def _remove_image(engine: Engine, store: Store, tag: str) -> None:
+def remove_image(engine: Engine, store: Store, tag: str) -> None:
+    """Remove an image and its stamp; leave one that is in use, and forgive one that is gone."""
     try:
         engine.tell("DELETE", f"/images/{quote(f'{REPOSITORY}:{tag}', safe='')}")
     except NotThereError:

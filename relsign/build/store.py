@@ -17,6 +17,7 @@ temporary file, and the rename of either leaves the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -111,6 +112,9 @@ class Store:
                 got=found,
                 hint="delete it and fetch again; then ask who can write to the store",
             )
+        # Its time says when it was last used (relsign.build.gc); another user's stays.
+        with contextlib.suppress(OSError):
+            os.utime(path)
         return path
 
     def add(self, digest: Digest, write: Writer, *, where: str = "") -> Path:

@@ -65,3 +65,18 @@ class BuildTalk:
 
     def _bootstrap(self, builder: str) -> None:
         talk(f"  ● {builder}  bootstrapping the environment from its lock (about 20 s)")
+
+
+@contextmanager
+def counting(words: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how many of some things are done while the block runs; only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn(words), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(words, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -85,7 +85,13 @@ def check_layout(
             hint="ask the owners to compile and sign it again",
         )
     builders = _authorised(root, layout)  # (4)
-    for step in layout.steps:  # (5)
+    _require_thresholds(root, layout)  # (5)
+    _require_artifacts(layout, predicate, artifacts)  # (6)
+    return TrustedLayout(layout, owners, builders, binding.recipe_sha256)
+
+
+def _require_thresholds(root: TrustedRoot, layout: Layout) -> None:
+    for step in layout.steps:
         if step.threshold < root.root.thresholds.builders:
             raise VerificationError(
                 f"step {step.name} asks for fewer builders than the root",
@@ -93,15 +99,6 @@ def check_layout(
                 expected=f"at least {root.root.thresholds.builders}",
                 got=str(step.threshold),
             )
-    build = layout.step("build").expected_products  # (6)
-    _require_artifacts(f"{LAYOUT_FILE}: build.expected_products", build, predicate, artifacts)
-    if layout.has_checks:
-        looked_at = tuple(rule for rule in layout.step("check").expected_materials
-                          if "/" not in rule[1])  # fmt: skip
-        _require_artifacts(
-            f"{LAYOUT_FILE}: check.expected_materials", looked_at, predicate, artifacts
-        )
-    return TrustedLayout(layout, owners, builders, binding.recipe_sha256)
 
 
 def verify_steps(layout: Layout, agreements: Mapping[str, Agreement]) -> None:
@@ -132,9 +129,22 @@ def _authorised(root: TrustedRoot, layout: Layout) -> tuple[Party, ...]:
 
 
 def _require_artifacts(
-    where: str, rules: Rules, predicate: ReleasePredicate, artifacts: tuple[str, ...]
+    layout: Layout, predicate: ReleasePredicate, artifacts: tuple[str, ...]
 ) -> None:
-    """Refuse a layout under which an artifact or fingerprint could be left out of a step.
+    """Refuse a layout under which an artifact or fingerprint could be left out of a step."""
+    build = layout.step("build").expected_products
+    _require_files("build.expected_products", build, predicate, artifacts)
+    if layout.has_checks:
+        # The paths with a slash are what checks run in.
+        rules = layout.step("check").expected_materials
+        looked_at = tuple(rule for rule in rules if "/" not in rule[1])
+        _require_files("check.expected_materials", looked_at, predicate, artifacts)
+
+
+def _require_files(
+    place: str, rules: Rules, predicate: ReleasePredicate, artifacts: tuple[str, ...]
+) -> None:
+    """Refuse rules that do not require exactly the release's files.
 
     A layout that requires single artifacts requires them all; one for very many
     artifacts requires the fingerprints, which list them (docs/reference/layout.md).
@@ -147,6 +157,6 @@ def _require_artifacts(
         named = sorted(missing | (singled_out - set(artifacts)))
         raise VerificationError(
             "the layout does not require exactly the release's files",
-            where=where,
+            where=f"{LAYOUT_FILE}: {place}",
             got=", ".join(named[:3]),
         )

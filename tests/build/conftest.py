@@ -108,6 +108,13 @@ def room(engine: Engine, image: str, cache: Path, tmp_path: Path) -> Room:
     return Room(engine, image, cache, tmp_path / "out")
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """Make a folder whose name is short enough for sockets; pytest's are too long."""
+    with tempfile.TemporaryDirectory(prefix="rs") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Engine]:
     """Start a Podman of our own, with everything it writes below a temporary folder; end it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relsign.build.engine.connection import Engine
+from relsign.build.log import MAX_LOG_BYTES
 from relsign.build.profile import Profile, load_profile
 from relsign.build.run import BuildEvent, BuildOutput, BuildRequest, run_build
 from relsign.formats.recipe import Artifact, Pack, Target
@@ -55,6 +56,7 @@ class Room:
     events: list[BuildEvent] = field(default_factory=list)
     profile: Profile = field(default_factory=load_profile)
     runs: int = 0
+    max_log_bytes: int = MAX_LOG_BYTES
 
     @property
     def output(self) -> Path:
@@ -74,6 +76,7 @@ class Room:
             on_log=self.log.extend,
             on_event=self.events.append,
             cpus=(cpu,),
+            max_log_bytes=self.max_log_bytes,
         )
         return run_build(self.engine, self.image, self.profile, request)
 

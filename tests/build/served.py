@@ -44,7 +44,13 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve a folder and yield its address."""
-    server = Server(("127.0.0.1", 0), partial(Handler, directory=folder))
+    with serving(Server(("127.0.0.1", 0), partial(Handler, directory=folder))) as address:
+        yield address
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[str]:
+    """Run a server while the block runs, and yield its address."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

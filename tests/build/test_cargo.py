@@ -21,6 +21,7 @@ from relsign.formats.cargo_lock import Crate, parse_cargo_lock
 from relsign.formats.lock import LockedCrate
 from relsign.formats.names import Digest
 from tests.build.archives import Entry, tar
+from tests.build.rooted import unpack
 
 CARGO = "/usr/bin/cargo"
 
@@ -177,8 +178,7 @@ def test_from_a_lock_file_to_a_build_without_network(
     # Now the registry is gone, and the laid out folder is all there is.
     shutil.rmtree(registry.folder)
     root = tmp_path / "root"
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(root, filter="data")
+    unpack(data, root)
     top = root / "usr/lib/relsign/cargo"
     config = top / "config.toml"
     # Only the test moves the root: in a container it lies where the settings say.

@@ -5,15 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
-import shutil
 import socket
-import subprocess
 import tarfile
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,12 +26,11 @@ from relsign.build.engine.leftovers import (
     remove_volume,
     this_process,
 )
-from relsign.build.profile import load_profile
-from relsign.build.run import BuildRequest, run_build
 from relsign.errors import HostError, InputError
 from relsign.formats.names import Digest
 from tests.build.conftest import RootFs
-from tests.build.room import Room, make_target
+from tests.build.dying import build_until_death
+from tests.build.room import Room
 
 NO_DIGEST = Digest("0" * 64)
 
@@ -255,35 +248,6 @@ class Wire:
             line.close()
 
 
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """Make a folder whose name is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="rs") as folder:
-        yield Path(folder)
-
-
-def build_until_death(engine: Engine, image: str, folder: Path, die: Callable[[], None]) -> None:
-    """Run a build whose engine dies at its second command; expect a HostError and no output."""
-
-    def watch(chunk: bytes) -> None:
-        if b"go" in chunk:
-            die()
-
-    request = BuildRequest(
-        target=make_target("touch a", "echo go; sleep 100", artifacts=("a",)),
-        sources=(),
-        directory="",
-        output=folder / "out",
-        cache=folder / "cache",
-        on_log=watch,
-        on_event=lambda _: None,
-    )
-    with pytest.raises(HostError) as caught:
-        run_build(engine, image, load_profile(), request)
-    assert "engine" in caught.value.what
-    assert list((folder / "out").iterdir()) == []
-
-
 @pytest.mark.engine
 def test_a_connection_cut_mid_build(room: Room, short_folder: Path) -> None:
     if not room.engine.url.startswith("unix://"):
@@ -305,60 +269,6 @@ def test_a_connection_cut_mid_build(room: Room, short_folder: Path) -> None:
 
 def is_mine(labels: dict[str, str] | None) -> bool:
     return parse_owner((labels or {}).get(OWNER_LABEL, "")) == this_process()
-
-
-@contextlib.contextmanager
-def private_engine(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Start a dockerd of our own, and end it with all it started."""
-    url = f"unix://{folder}/s"
-    command = [
-        "dockerd", f"--host={url}", f"--pidfile={folder}/pid", f"--data-root={folder}/data",
-        f"--exec-root={folder}/x", "--bridge=none", "--iptables=false",
-    ]  # fmt: skip
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        try:
-            for _ in range(300):
-                if (folder / "s").is_socket():
-                    break
-                time.sleep(0.1)
-            yield url, process
-        finally:
-            process.kill()
-            process.wait()
-            end_engine_processes(folder)
-
-
-def end_engine_processes(folder: Path) -> None:
-    """End containerd, shims and containers that a killed dockerd left, and unmount its folders."""
-    for place in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if f"{folder}/".encode() in (place / "cmdline").read_bytes():
-                os.kill(int(place.name), 9)
-    time.sleep(0.5)
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    places = [line.split()[4] for line in mounts if line.split()[4].startswith(f"{folder}/")]
-    for mounted in sorted(places, key=len, reverse=True):
-        subprocess.run(["umount", "-l", mounted], check=False, capture_output=True)
-
-
-# Only root can start an engine of its own; elsewhere the test above stands for it.
-if os.geteuid() == 0 and shutil.which("dockerd", path="/usr/sbin:/usr/bin:/sbin:/bin"):
-
-    @pytest.mark.engine
-    def test_an_engine_killed_mid_build(rootfs: RootFs, short_folder: Path) -> None:
-        with (
-            private_engine(short_folder) as (url, process),
-            connect({"DOCKER_HOST": url}) as engine,
-        ):
-            image = ensure_image(engine, rootfs.sha256, lambda: contextlib.nullcontext(rootfs.path))
-
-            def die() -> None:
-                process.kill()
-                process.wait()
-
-            build_until_death(engine, image, short_folder, die)
 
 
 # --- the same tar, whoever packed it -----------------------------------------------------------

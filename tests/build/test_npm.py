@@ -19,8 +19,10 @@ from relsign.build.inputs.npm_folders import lay_out_npm
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.lock import LockedNpm
+from relsign.formats.names import Digest
 from relsign.formats.npm_lock import NpmPackage, parse_npm_lock
 from tests.build.archives import Entry, tar
+from tests.build.rooted import unpack
 from tests.build.served import served
 
 TOP = "usr/lib/relsign/npm/node_modules"
@@ -49,7 +51,9 @@ class Registry:
         file = f"{name.replace('/', '-')}-{version}.tgz"
         (self.folder / file).write_bytes(data)
         entry = {
-            **{"name": name, "version": version, **manifest},
+            "name": name,
+            "version": version,
+            **manifest,
             "dist": {"tarball": f"{self.address}/{file}", "integrity": integrity_of(data)},
         }
         page = self.folder / name
@@ -105,7 +109,8 @@ def test_the_folders_are_those_that_npm_itself_makes(
     windows = b"#!/usr/bin/env node\r\nlet a;\r\n"
     programs = {"tool": "./bin/tool.js", "../other": "bin/other.js", "none": "none.js"}
     registry.put(
-        *("tool", "1.0.0"),
+        "tool",
+        "1.0.0",
         tarball(
             *("tool", "1.0.0"),
             Entry("package/bin/tool.js", windows),
@@ -118,7 +123,8 @@ def test_the_folders_are_those_that_npm_itself_makes(
             bin=programs,
             dependencies={"@a/word": "^1.0.0"},
         ),
-        **{"bin": programs, "dependencies": {"@a/word": "^1.0.0"}},
+        bin=programs,
+        dependencies={"@a/word": "^1.0.0"},
     )
     registry.put(
         *("@a/word", "1.5.0"),
@@ -147,8 +153,7 @@ def test_the_folders_are_those_that_npm_itself_makes(
     fetch_npm(locked, Store(tmp_path / "other"))
     data = laid_out(locked, store)
     assert laid_out(locked, Store(tmp_path / "other")) == data
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(tmp_path / "root", filter="fully_trusted")
+    unpack(data, tmp_path / "root")
     assert tree_of(tmp_path / "root" / TOP) == made
     assert not [name for name in made if name.endswith("ran")]
 
@@ -192,8 +197,9 @@ def test_a_registry_that_does_not_answer_is_not_asked_for_each_package(
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
     monkeypatch.setenv("npm_config_userconfig", str(registry.folder / "npmrc"))
     (registry.folder / "npmrc").write_text("fetch-retries=0\n")
-    with pytest.raises(HostError, match="not fetched: npm a@1.0.0, npm b@1.0.0"):
+    with pytest.raises(HostError) as caught:
         lock_npm(packages, store)
+    assert caught.value.what == "2 file(s) not fetched: npm a@1.0.0, npm b@1.0.0"
 
 
 @pytest.mark.parametrize("is_honest_about_it", [True, False])
@@ -207,7 +213,7 @@ def test_other_bytes_than_the_lock_files_are_refused(
         registry.put("evil", "1.0.0", changed)
     else:
         (registry.folder / "evil-1.0.0.tgz").write_bytes(changed)
-    with pytest.raises(VerificationError, match="other bytes than package-lock.json's") as caught:
+    with pytest.raises(VerificationError, match="other bytes than package") as caught:
         lock_npm([evil, good], store)
     assert caught.value.got == "npm evil@1.0.0"
 
@@ -215,17 +221,16 @@ def test_other_bytes_than_the_lock_files_are_refused(
 def test_a_lock_that_lies_about_the_size_is_refused(registry: Registry, store: Store) -> None:
     data = tarball("a", "1.0.0")
     package = registry.put("a", "1.0.0", data)
-    [entry] = lock_npm([package], store)
     lie = LockedNpm(
         name="a",
         version="1.0.0",
-        integrity=entry.integrity,
-        sha256=entry.sha256,
-        size=entry.size + 1,
-        places=entry.places,
+        integrity=package.integrity,
+        sha256=Digest(hashlib.sha256(data).hexdigest()),
+        size=len(data) + 1,
+        places=package.places,
     )
     with pytest.raises(VerificationError, match="wrong size"):
-        fetch_npm([lie], Store(store.root / "other"))
+        fetch_npm([lie], store)
 
 
 def test_no_setting_or_module_of_the_current_folder_is_read(

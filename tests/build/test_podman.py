@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from relsign.build.engine.connection import Engine, NotThereError, connect, other_engine
-from relsign.build.engine.image import ensure_image, ensure_loaded_image, image_tag
+from relsign.build.engine.image import ensure_image, image_tag
 from relsign.build.profile import load_profile
 from relsign.build.store import Store
 from relsign.build.target import Bench, Listener, build_target
@@ -75,7 +75,7 @@ def test_the_same_fingerprint_from_both(
         built = build_target(bench, workspace, target, profile, output, listener)
         ids.append(built.fingerprint.to_bytes())
     assert ids[0] == ids[1]
-    assert b'"pack.tar.gz"' in ids[0]
+    assert b'"p.tar.gz"' in ids[0]
 
 
 def make_workspace(folder: Path, source: Digest, rootfs: Digest) -> Workspace:
@@ -103,8 +103,9 @@ name = "a"
 version = "1"
 
 [[source]]
+kind = "archive"
 name = "a"
-version = "1"
+file = "a-1.tar"
 url = "https://example.org/a-1.tar"
 sha256 = "{sha256}"
 
@@ -116,6 +117,7 @@ commands = ["mkdir pack; cp a z pack", "env > pack/env; ls -U > pack/list"]
 
 [[target.pack]]
 directory = "pack"
+name = "p.tar.gz"
 """
 
 
@@ -204,11 +206,11 @@ def test_an_image_of_layers_is_loaded(
         layers.append(hashlib.sha256((tmp_path / f"{name}.tar").read_bytes()).hexdigest())
     chain = Digest(sha256_hex(f"sha256:{layers[0]} sha256:{layers[1]}".encode()))
     archive = make_archive(tmp_path, layers, image_tag(chain))
-    image = ensure_loaded_image(engine, chain, lambda: contextlib.nullcontext(archive))
-    assert ensure_loaded_image(engine, chain, no_file) == image
+    image = ensure_image(engine, chain, lambda: contextlib.nullcontext(archive), "archive")
+    assert ensure_image(engine, chain, no_file, "archive") == image
     other = Digest("1" * 64)
     with pytest.raises(HostError, match="another digest"):
-        ensure_loaded_image(engine, other, lambda: contextlib.nullcontext(archive))
+        ensure_image(engine, other, lambda: contextlib.nullcontext(archive), "archive")
     engine.tell("DELETE", f"/images/{image_tag(chain)}", {"force": "1"})
 
 

@@ -7,8 +7,8 @@ import hashlib
 import os
 import signal
 import subprocess
-import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +19,13 @@ import pytest
 from relsign.build.engine.leftovers import (
     OWNER_LABEL,
     list_containers,
-    remove_leftovers,
     this_process,
 )
 from relsign.build.log import MAX_LOG_BYTES, BuildLog
+from relsign.build.profile import load_profile
 from relsign.errors import HostError, InputError
+from relsign.formats.recipe import Pack, Target, parse_recipe
+from tests.build.endless import endless_build
 from tests.build.left import left_behind, objects_of
 from tests.build.room import Room, make_target
 
@@ -58,7 +60,8 @@ def test_same_bytes_whatever_the_host(room: Room, monkeypatch: pytest.MonkeyPatc
         "cat /proc/sys/kernel/domainname /proc/version /proc/stat;"
         "ls -A /sys/class /sys/block; true"
     )
-    commands = (f"(set +e; {probe}) > seen 2>&1", "mkdir -p d; cp * d 2>/dev/null || true; touch d/new")
+    copy = "mkdir -p d; cp * d 2>/dev/null || true; touch d/new"
+    commands = (f"(set +e; {probe}) > seen 2>&1", copy)
     wanted = make_target(*commands, artifacts=("seen",), packs=("d",))
     files = {name: name.encode() for name in ("z", "a", "m")}
     found = []
@@ -154,23 +157,105 @@ def test_no_epoch_no_variable(room: Room) -> None:
     assert "SOURCE_DATE_EPOCH=1700000000\n" in room.say("env")
 
 
+@pytest.mark.parametrize("kind", ["room", "podman_room"])
 def test_a_secret_of_the_caller_reaches_nothing(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configuration = room.folder / "docker"
+    room: Room = request.getfixturevalue(kind)
+    configuration = tmp_path / "caller" / "docker"
     configuration.mkdir(parents=True)
-    (configuration / "config.json").write_text(
-        f'{{"proxies": {{"default": {{"httpProxy": "http://{CANARY}:1"}}}}}}'
+    proxies = dict.fromkeys(("httpProxy", "httpsProxy", "noProxy"), f"http://{CANARY}:1")
+    (configuration / "config.json").write_bytes(
+        msgspec.json.encode({"proxies": {"default": proxies}, "auths": {"x": {"auth": CANARY}}})
     )
     monkeypatch.setenv("DOCKER_CONFIG", str(configuration))
-    monkeypatch.setenv("SECRET_TOKEN", CANARY)
-    monkeypatch.setenv("http_proxy", f"http://{CANARY}:1")
-    everything = "env; for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ || true; done"
+    for name in ("SECRET_TOKEN", "http_proxy", "HTTPS_PROXY", "no_proxy", "LD_PRELOAD_X"):
+        monkeypatch.setenv(name, f"http://{CANARY}:1")
+    everything = "env; cat /proc/mounts; ls -a /run; cat /run/.containerenv || true;"
+    everything += "for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ || true; done"
     built = room.build(make_target(f"({everything}) > all 2>&1; cat all", artifacts=("all",)))
     said = bytes(room.log) + built.files[0].path.read_bytes()
     assert b"PYTHONHASHSEED=0" in said
     assert CANARY.encode() not in said
-    assert CANARY not in repr(room.events)
+    assert CANARY not in repr((room.events, built))
+    written = [*room.folder.rglob("*"), *room.cache.rglob("*")]
+    assert any(path.is_file() for path in written)
+    for path in written:
+        assert path.is_dir() or CANARY.encode() not in path.read_bytes()
+
+
+# --- what a recipe cannot ask for --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'binds = ["/:/host"]',
+        'mounts = ["/var/run/docker.sock"]',
+        'volumes = ["/"]',
+        'devices = ["/dev/kvm"]',
+        "privileged = true",
+        'cap_add = ["SYS_ADMIN"]',
+        'network = "host"',
+        'user = "0:0"',
+        'profile = "none"',
+        'image = "another"',
+        'directory = "/etc"',
+        'directory = "../.."',
+        'environment = { PATH = "/tmp" }',
+        'environment = { "A=B\nC" = "x" }',
+        'artifact = [{ path = "../../etc/shadow" }]',
+        'artifact = [{ path = "/etc/shadow" }]',
+    ],
+)
+def test_a_recipe_cannot_ask_for_the_host(line: str) -> None:
+    recipe = RECIPE if line.startswith("artifact") else f'{RECIPE}artifact = [{{ path = "a" }}]\n'
+    with pytest.raises(InputError):
+        accept(f"{recipe}{line}\n")
+
+
+def accept(recipe: str) -> Target:
+    """Take a recipe as `relsign build` does, up to the container."""
+    (target,) = parse_recipe(recipe.encode()).target
+    load_profile().variables(target.environment, 0)
+    return target
+
+
+def test_what_the_recipe_says_without_it_is_accepted() -> None:
+    assert accept(f'{RECIPE}artifact = [{{ path = "a" }}]\n').commands == ("make",)
+
+
+RECIPE = f"""\
+[project]
+name = "a"
+version = "1"
+
+[[source]]
+kind = "archive"
+name = "a"
+file = "a-1.tar"
+url = "https://example.org/a-1.tar"
+sha256 = "{"0" * 64}"
+
+[[target]]
+name = "t"
+builder = "b"
+source_date_epoch = 0
+commands = ["make"]
+"""
+
+
+def test_names_with_shell_characters_are_data(room: Room) -> None:
+    hostile = "a b;$(touch no)'\"`id`&"
+    quoted = "'a b;$(touch no)'\\''\"`id`&'"
+    commands = (f"echo hi > {quoted}", f"mkdir -p -- -d/{quoted}; touch -- -d/{quoted}/x")
+    target = make_target(*commands, "ls -A > seen", artifacts=(hostile, "seen"))
+    pack = Pack(directory=f"-d/{hostile}", name=f"-{hostile}.tar.gz")
+    target = msgspec.structs.replace(target, pack=(pack,), environment={"X": hostile})
+    built = room.build(target)
+    assert [file.name for file in built.files] == [hostile, "seen", f"-{hostile}.tar.gz"]
+    assert built.files[0].path.read_bytes() == b"hi\n"
+    assert built.files[1].path.read_text().splitlines() == ["-d", hostile, "seen"]
 
 
 # --- what is refused ---------------------------------------------------------------------------
@@ -242,6 +327,44 @@ def test_the_log_tail_is_short(room: Room) -> None:
     assert caught.value.hint.splitlines()[1:] == [f"  line {i}" for i in range(79, 99)]
 
 
+def limited(*commands: str, seconds: float) -> Target:
+    return msgspec.structs.replace(
+        make_target(*commands, artifacts=("a",)), time_limit_minutes=seconds / 60
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sleep 300", "while :; do echo busy; done", "sleep 300 | cat & wait", "kill -STOP $$"],
+)
+def test_a_build_ends_at_its_time_limit(room: Room, command: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(InputError, match="takes too long") as caught:
+        room.build(limited("true", command, seconds=2))
+    assert time.monotonic() - started < 30
+    assert caught.value.where == "t: command 2 of 2"
+    assert caught.value.expected.endswith("minutes at most")
+    assert "time_limit_minutes" in caught.value.hint
+    assert left_behind(room.engine) == 0
+    assert list(room.output.iterdir()) == []
+
+
+def test_a_build_within_its_time_is_left_alone(room: Room) -> None:
+    before = threading.active_count()
+    room.build(limited("touch a", seconds=300))
+    assert threading.active_count() == before
+
+
+def test_a_log_without_end_is_cut(room: Room) -> None:
+    room.max_log_bytes = 1 << 20
+    with pytest.raises(InputError, match="prints too much") as caught:
+        room.build(make_target("while :; do echo endless; done", artifacts=("a",)))
+    assert caught.value.expected == "1048576 bytes at most"
+    assert caught.value.hint
+    assert len(room.log) <= 1 << 20
+    assert left_behind(room.engine) == 0
+
+
 def test_a_missing_start_folder_is_explained(room: Room) -> None:
     with pytest.raises(InputError, match="exit code 126") as caught:
         room.build(make_target("cd ..; rm -rf src", "true", artifacts=("a",)))
@@ -305,22 +428,8 @@ def test_a_failing_callback_leaves_nothing(room: Room) -> None:
 
 @pytest.fixture
 def endless(room: Room) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a build in a process of its own and wait for its first command."""
-    script = Path(__file__).with_name("endless_build.py")
-    environment = {**os.environ, "DOCKER_HOST": room.engine.url}
-    environment["PYTHONPATH"] = str(script.parent.parent.parent)
-    command: list[str | Path] = [sys.executable, script, room.image, room.cache]
-    command.append(room.folder / "endless")
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == b"it runs\n"
-            yield process
-        finally:
-            process.kill()
-    remove_leftovers(room.engine)
+    with endless_build(room) as process:
+        yield process
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -23,7 +23,9 @@ from relsign.formats.commitment import (
     parse_held_build,
 )
 from relsign.formats.envelope import INTOTO_PAYLOAD, parse_envelope
+from relsign.formats.fingerprint import EnvironmentDigest
 from relsign.formats.link import Host
+from relsign.formats.twin import Twin
 from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
     AA,
@@ -191,3 +193,23 @@ def test_a_held_build_is_bounded() -> None:
 def test_a_machine_that_is_not_described_is_held_too() -> None:
     silent = HeldBuild(salt=BB, targets=HELD.targets, host=None)
     assert parse_held_build(silent.to_bytes()).host is None
+
+
+TWIN = Twin(target="linux", verdict="identical", varied=("time",))
+TESTED_IN = EnvironmentDigest(builder="test", lock_sha256=AA, rootfs_sha256=BB)
+
+
+def test_checks_and_twins_are_held_with_the_build() -> None:
+    held = HeldBuild(salt=BB, targets=HELD.targets, host=None, checked=(TESTED_IN,), twins=(TWIN,))
+    assert parse_held_build(held.to_bytes()) == held
+    # One that was held before there were any keeps its bytes.
+    assert b"checked" not in HELD.to_bytes()
+    assert b"twins" not in HELD.to_bytes()
+
+
+@pytest.mark.parametrize("field", ["checked", "twins"])
+@pytest.mark.parametrize("value", [[], None, {}])
+def test_nothing_is_held_as_nothing(field: str, value: object) -> None:
+    words = "length >= 1" if value == [] else "expected a list"
+    data = dump(change(plain(HELD), (field,), value))
+    assert_refused(parse_held_build, data, f"held build: {field}", words)

@@ -64,6 +64,8 @@ ROWS: list[Row] = [
     (("_type",), "link", "_type", "expected layout, got 'link'"),
     (("_type",), REMOVE, "_type", "got nothing"),
     (("readme",), "x" * 1001, "readme", "text of length <= 1000"),
+    (("readme",), "Release 1.12 of gzip.", "", "readme does not name release and recipe"),
+    (("readme",), f"Release 1.13 of gzip, recipe sha256 {'5' * 64}.", "", "inspection is not the"),
     (("steps",), [], "steps", "length >= 2"),
     (
         ("steps", 0, "name"),

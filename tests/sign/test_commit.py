@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,8 @@ from relsign.formats.envelope import parse_envelope
 from relsign.formats.fingerprint import BuiltArtifact, ProfileDigest
 from relsign.formats.link import Host, Link, ReleaseBinding, link_file_name, parse_link
 from relsign.formats.names import Digest
+from relsign.formats.policy import Thresholds
+from relsign.formats.twin import Twin
 from relsign.sign.commit import (
     SECRET_FILE,
     BuiltRelease,
@@ -432,3 +435,24 @@ def test_what_was_heard_is_fixed_by_the_caller(copies: dict[str, Copy]) -> None:
     assert a.link("builder-a").byproducts.heard == heard.heard
     assert a.link("builder-a").byproducts.commitment_salt == held.build.salt
     assert is_shown(a.release, party)
+
+
+def test_what_was_checked_before_the_commitment_is_shown_with_the_build(
+    copies: dict[str, Copy],
+) -> None:
+    a = copies["builder-a"]
+    staged, plain = a.staged()
+    environment = plain.fingerprints[0].environment
+    twin = Twin(target="linux", verdict="identical", varied=("time",))
+    built = replace(plain, checked=(environment,), twins=(twin,))
+    party, sign = a.party("builder-a"), a.signer("builder-a")
+    commit_build(a.release, staged, built, party, sign, new_salt())
+    held = find_held(a.release, party)
+    assert held is not None
+    alone = Thresholds(owners=1, signers=1, builders=1, organisations=1)
+    heard = require_committed(a.release, party, (party,), alone, NOW)
+    reveal_build(a.release, held, heard, party, sign)
+    assert a.link("builder-a").byproducts.twins == (twin,)
+    path = a.release.build_of("builder-a") / link_file_name("check", party.keyid)
+    check = parse_link(parse_envelope(path.read_bytes(), "").payload)
+    assert set(environment.materials()) < set(check.materials)

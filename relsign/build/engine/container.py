@@ -197,7 +197,10 @@ def open_container(
 def _create(engine: Engine, path: str, document: Mapping[str, object]) -> _Created:
     try:
         return engine.post(path, _Created, document)
-    except NotThereError as error:
+    except HostError as error:
+        # Docker answers 404, Podman 500 and words.
+        if not isinstance(error, NotThereError) and "image not known" not in error.got:
+            raise
         raise HostError(
             "the environment's image is gone from the engine",
             got=error.got,

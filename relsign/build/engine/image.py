@@ -9,7 +9,7 @@ volumes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,7 @@ REPOSITORY = "localhost/relsign/rootfs"
 """With `localhost` for a registry, no engine looks for it anywhere else."""
 TAG_DIGITS = 32
 LARGEST_ANSWER = 1 << 20
+
 ImageKind = Literal["tar", "archive"]
 """How a root file system comes: its one tar, or layers as `docker save` writes them."""
 
@@ -57,43 +58,21 @@ def image_tag(rootfs_sha256: Digest) -> str:
 def ensure_image(
     engine: Engine,
     rootfs_sha256: Digest,
-    make_rootfs: Callable[[], AbstractContextManager[Path]],
+    make_file: Callable[[], AbstractContextManager[Path]],
+    kind: ImageKind = "tar",
 ) -> str:
-    """Return the engine's id of the image whose only layer is the tar of that digest.
+    """Return the engine's id of the image that is the root file system of that digest.
 
-    `make_rootfs` gives the uncompressed tar; it is called only if the engine
-    does not have the image yet.  Raises HostError if the engine fails or if what
-    it imported is something else.
+    `make_file` gives the uncompressed tar of its only layer, or, for an "archive",
+    what ``docker load`` reads, tagged with `image_tag(rootfs_sha256)`; it is called
+    only if the engine does not have the image yet.  Raises HostError if the engine
+    fails or if what it took is something else.
     """
-    return _ensure(engine, rootfs_sha256, make_rootfs, _import)
-
-
-def ensure_loaded_image(
-    engine: Engine,
-    rootfs_sha256: Digest,
-    make_archive: Callable[[], AbstractContextManager[Path]],
-) -> str:
-    """Return the engine's id of the image whose layers have that ChainID.
-
-    `make_archive` gives a file for ``docker load`` that tags the image
-    `image_tag(rootfs_sha256)`, and is called only if the engine does not have the
-    image yet.  Raises HostError if the engine fails or if what it loaded is
-    something else.
-    """
-    return _ensure(engine, rootfs_sha256, make_archive, _load)
-
-
-def _ensure(
-    engine: Engine,
-    rootfs_sha256: Digest,
-    make: Callable[[], AbstractContextManager[Path]],
-    bring: Callable[[Engine, str, Path], None],
-) -> str:
     name = image_tag(rootfs_sha256)
     found = _find(engine, name, rootfs_sha256)
     if found is None:
-        with make() as path:
-            bring(engine, name, path)
+        with make_file() as path:
+            _BRING[kind](engine, name, path)
         found = _find(engine, name, rootfs_sha256)
     if found is None:
         raise HostError(
@@ -151,3 +130,9 @@ def _send(engine: Engine, name: str, path: Path, place: str, parameters: dict[st
             got=shorten(text, 400),
             hint=hint_for(text),
         )
+
+
+_BRING: Mapping[ImageKind, Callable[[Engine, str, Path], None]] = {
+    "tar": _import,
+    "archive": _load,
+}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from relsign.build.explain.difference import HEX_BYTES, hexadecimal, join_place
 from relsign.build.explain.piece import Piece, Work, first_difference
 from relsign.build.explain.texts import compare_lists
 
-MAX_STRINGS_BYTES = 64 << 20
+MAX_STRINGS_BYTES = 32 << 20
 MAX_STRINGS = 500_000
 STRING = re.compile(rb"[\t\x20-\x7e]{4,4096}")
 ALIGNMENT = 8
@@ -21,16 +22,16 @@ def compare_blobs(one: Piece, two: Piece, place: str, work: Work, what: str = "b
     """Add the differences of two runs of bytes as data."""
     if max(one.size, two.size) <= MAX_STRINGS_BYTES:
         left, right = strings(one), strings(two)
-        if left != right and max(len(left), len(right)) <= MAX_STRINGS:
+        if left != right and max(len(left), len(right)) < MAX_STRINGS:
             compare_lists(left, right, place, work, "string")
             return
     add_bytes(one, two, place, work, what)
 
 
 def strings(piece: Piece) -> list[str]:
-    """Return the printable strings in a piece, in their order."""
+    """Return the first `MAX_STRINGS` printable strings in a piece, in their order."""
     data = piece.read(0, piece.size)
-    return [found.decode("ascii") for found in STRING.findall(data)]
+    return [found.group().decode("ascii") for found in islice(STRING.finditer(data), MAX_STRINGS)]
 
 
 def compare_code(one: Piece, two: Piece, place: str, work: Work, machine: str) -> None:

@@ -43,7 +43,8 @@ BY_KNOB = {
 """What is to blame when only the knob is known."""
 SILENT = frozenset({"unopened", "type"})
 """Differences that follow from others: code moves when a text in it grows."""
-BUILD_IDS = frozenset({"build-id", "go-build-id"})
+FOLLOWING = frozenset({"build-id", "go-build-id", "code-generation"})
+"""Causes that are named only where no other one is: they follow from it."""
 
 
 def find_causes(
@@ -102,10 +103,10 @@ def _rank(found: Found, knobs: frozenset[str]) -> tuple[bool, bool, int, int]:
 
 def _consequences(places: dict[str, list[str]], differences: Sequence[Difference]) -> Iterator[str]:
     """Yield causes found only because another one is there."""
-    strong = {name for name in places if name not in BUILD_IDS}
-    silent = any(each.what in {"elf:code", "bytes"} for each in differences)
-    for name in BUILD_IDS & set(places):
-        if strong or silent:
+    others = {name for name in places if name not in FOLLOWING and not CAUSES[name].is_weak}
+    code = "code-generation" in places or any(each.what == "bytes" for each in differences)
+    for name in FOLLOWING & set(places):
+        if others or (code and name != "code-generation"):
             yield name
     if {"compressor-version", "compression-level"} <= set(places) and set(
         places["compressor-version"]

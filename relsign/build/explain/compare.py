@@ -148,7 +148,9 @@ def _compare_opened(one: Opened, two: Opened, place: str, work: Work, depth: int
             sides = text_excerpts(first[0], second[0])
             work.add(place, here, "name", sides, f"{one.format}.name")
         _compare_facts(left[first].facts, right[second].facts, here, place, work)
-        _compare_entries(left[first], right[second], here, work, (one, depth))
+        work.check_time()
+        with work.room():
+            _compare_entries(left[first], right[second], here, work, (one, depth))
     for key in (*only_one, *only_two):
         here = _entry_place(place, one.format, key[0])
         sides = ("there", "missing") if key in left else ("missing", "there")

@@ -92,12 +92,12 @@ def _ask(program: str, files: tuple[Path, Path], folder: Path, bounds: Allowance
         *(os.path.realpath(path.parent) + "/" + path.name for path in files),
     )
     code, said = _run_alone(command, folder, bounds.seconds)
-    if code not in {SAME, DIFFERENT}:
-        return Opinion(f"diffoscope failed with {code}: {shorten(said.strip(), 200)}")
-    if not (folder / "report.json").exists():
+    if code == SAME:
         return Opinion("diffoscope finds no difference")
-    json = read_bounded(folder / "report.json", bounds.report_bytes)
-    html = read_bounded(folder / "report.html", bounds.report_bytes)
+    reports = folder / "report.json", folder / "report.html"
+    if code != DIFFERENT or not all(path.exists() for path in reports):
+        return Opinion(f"diffoscope failed with {code}: {shorten(said.strip(), 200)}")
+    json, html = (read_bounded(path, bounds.report_bytes) for path in reports)
     return Opinion("", tuple(_lines(json)), json, html)
 
 

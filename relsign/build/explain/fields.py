@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import struct
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from relsign.build.explain.difference import Difference
+from relsign.build.explain.times import are_times
 
 DIRECT = {
     "gzip.mtime": "gzip-time",
@@ -46,6 +49,8 @@ DIRECT = {
     "elf:code-vectors": "march-native",
 }
 SPLIT = re.compile(r"\.cold$|\.part\.\d+$|__gcov|__llvm_prf")
+DATA = frozenset({"bytes", "elf:.data", "elf:.rodata", "elf:.sdata", "elf:.tdata"})
+DEBIAN = re.compile(r"(?: > |^)(?:debian-binary|(?:control|data)\.tar(?:\.\w+)?)$")
 PROFILE = re.compile(r"\.(?:gcda|gcno|profraw|profdata)$|section \S*(?:__llvm_prf|gcov)")
 COMPRESSIONS = frozenset({"gzip", "xz", "bzip2"})
 MAX_ZONE = timedelta(hours=26)
@@ -59,11 +64,29 @@ def by_field(difference: Difference) -> tuple[str, ...]:
         return _zip_time(difference)
     if what.endswith(".missing"):
         return _missing(difference)
-    if what == "elf.name" and ".gnu.lto_" in difference.one:
-        return ("lto-seed",)
-    if what == "type" and {difference.one, difference.two} <= COMPRESSIONS:
-        return ("compression-level",)
-    return (DIRECT[what],) if what in DIRECT else ()
+    name = DIRECT.get(what, "")
+    for special, is_meant in SPECIAL:
+        if is_meant(difference):
+            name = special
+    return (name,) if name else ()
+
+
+def _is_binary_time(difference: Difference) -> bool:
+    """Say whether one aligned word differs, and holds seconds since 1970 on both sides."""
+    try:
+        one, two = (bytes.fromhex(side) for side in (difference.one, difference.two))
+    except ValueError:
+        return False
+    for order in ("<", ">"):
+        words = zip(_words(one, order), _words(two, order), strict=False)
+        changed = [pair for pair in words if pair[0] != pair[1]]
+        if len(changed) == 1 and are_times(*changed[0]):
+            return True
+    return False
+
+
+def _words(data: bytes, order: str) -> tuple[int, ...]:
+    return struct.unpack(f"{order}{len(data) // 4}L", data[: len(data) // 4 * 4])
 
 
 def _zip_time(difference: Difference) -> tuple[str, ...]:
@@ -89,3 +112,18 @@ def _missing(difference: Difference) -> tuple[str, ...]:
     if difference.what in {"line.missing", "string.missing"}:
         return ("pgo-profile",) if SPLIT.search(difference.one or difference.two) else ()
     return ("missing-file",)
+
+
+SPECIAL: tuple[tuple[str, Callable[[Difference], bool]], ...] = (
+    ("deb-time", lambda each: each.what == "ar.mtime" and bool(DEBIAN.search(each.place))),
+    ("lto-seed", lambda each: each.what == "elf.name" and ".gnu.lto_" in each.one),
+    (
+        "compression-level",
+        lambda each: each.what == "type" and {each.one, each.two} <= COMPRESSIONS,
+    ),
+    (
+        "embedded-time",
+        lambda each: each.what in DATA and each.kind == "bytes" and _is_binary_time(each),
+    ),
+)
+"""Fields whose value decides, too."""

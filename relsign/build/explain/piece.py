@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -102,7 +102,7 @@ class Work:
         self._spooled = 0
         self._entries = 0
         self._end = time.monotonic() + bounds.seconds
-        self._stack = ExitStack()
+        self._rooms = [ExitStack()]
 
     def __enter__(self) -> Self:
         """Keep temporary files until the end of the block."""
@@ -115,7 +115,8 @@ class Work:
         trace: TracebackType | None,
     ) -> None:
         """Drop the temporary files."""
-        self._stack.close()
+        while self._rooms:
+            self._rooms.pop().close()
 
     def add(
         self, group: str, place: str, kind: Kind, sides: tuple[str, str], what: str = ""
@@ -140,8 +141,18 @@ class Work:
             raise InputError("comparison takes too long", expected=f"{self.bounds.seconds:.0f} s")
 
     def spool(self) -> BinaryIO:
-        """Return an unnamed temporary file that lives as long as the comparison."""
-        return self._stack.enter_context(tempfile.TemporaryFile())
+        """Return an unnamed temporary file that lives as long as the innermost room."""
+        return self._rooms[-1].enter_context(tempfile.TemporaryFile())
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Drop at the block's end what was spooled in it: members are many, room is not."""
+        with ExitStack() as stack:
+            self._rooms.append(stack)
+            try:
+                yield
+            finally:
+                self._rooms.pop()
 
     def spend(self, count: int) -> None:
         """Count bytes written to spools; raise InputError when they are too many."""

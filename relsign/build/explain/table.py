@@ -74,6 +74,12 @@ _TIME = (
         "time",
     ),
     _cause(
+        "deb-time",
+        "Members of a Debian package carry the time at which it was packed.",
+        "export SOURCE_DATE_EPOCH before dpkg-deb or dpkg-buildpackage",
+        "time",
+    ),
+    _cause(
         "pyc-time",
         "A compiled Python file holds the time of its source.",
         "python -m compileall --invalidation-mode unchecked-hash, or do not ship .pyc files",
@@ -235,7 +241,7 @@ _PEOPLE = (
     _cause(
         "build-path",
         "The folder of the build is written into a file.",
-        "use relative paths, or -ffile-prefix-map=$PWD=. and -fmacro-prefix-map=$PWD=.",
+        "-ffile-prefix-map=$PWD=. and -fmacro-prefix-map=$PWD=. in CFLAGS, or relative paths",
         "folder",
     ),
     _cause(

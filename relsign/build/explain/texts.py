@@ -14,9 +14,11 @@ from itertools import islice
 
 from relsign.build.explain.difference import Kind, join_place, text_excerpts
 from relsign.build.explain.order import moved_sources, ordering, same_tokens
-from relsign.build.explain.piece import Piece, Work
+from relsign.build.explain.piece import Piece, Work, first_difference
 
-MAX_TEXT_BYTES = 64 << 20
+MAX_TEXT_BYTES = 32 << 20
+MAX_LINES = 500_000
+WINDOW_BYTES = 2048
 HEAD_BYTES = 64 << 10
 MIN_PRINTABLE = 0.9
 RUN = re.compile(r"[0-9A-Za-z]+")
@@ -28,7 +30,7 @@ FOUND_AT_MOST = 2_000
 def is_text(piece: Piece) -> bool:
     """Say whether a piece reads as lines of text."""
     head = piece.read(0, HEAD_BYTES)
-    if b"\0" in head or piece.size > MAX_TEXT_BYTES:
+    if b"\0" in head:
         return False
     odd = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)  # noqa: PLR2004
     return odd <= len(head) * (1 - MIN_PRINTABLE) / 10
@@ -36,6 +38,9 @@ def is_text(piece: Piece) -> bool:
 
 def compare_texts(one: Piece, two: Piece, place: str, work: Work) -> None:
     """Add the differences of two texts."""
+    if any(_is_large(piece) for piece in (one, two)):
+        _compare_large(one, two, place, work)
+        return
     left, right = (_lines(piece) for piece in (one, two))
     if [line.rstrip("\r") for line in left] == [line.rstrip("\r") for line in right]:
         sides = ("CR LF" if any(line.endswith("\r") for line in side) else "LF"
@@ -43,6 +48,28 @@ def compare_texts(one: Piece, two: Piece, place: str, work: Work) -> None:
         work.add(place, join_place(place, "line ends"), "text", _two(*sides), "text.line-ends")
         return
     compare_lists(left, right, place, work, "line")
+
+
+def _is_large(piece: Piece) -> bool:
+    """Say whether a text has too many bytes or lines to keep them all in memory."""
+    if piece.size > MAX_TEXT_BYTES:
+        return True
+    return piece.read(0, piece.size).count(b"\n") > MAX_LINES
+
+
+def _compare_large(one: Piece, two: Piece, place: str, work: Work) -> None:
+    """Add the first line that differs; the rest of a large text is not looked at."""
+    offset = first_difference(one, two)
+    if offset is None:
+        return
+    start = max(0, offset - WINDOW_BYTES)
+    sides = []
+    for piece in (one, two):
+        window = piece.read(start, 2 * WINDOW_BYTES)
+        at = window.rfind(b"\n", 0, offset - start) + 1
+        sides.append(window[at:].partition(b"\n")[0].decode("utf-8", "backslashreplace"))
+    where = join_place(place, f"byte {offset}")
+    work.add(place, where, "text", text_excerpts(sides[0], sides[1]), "text:line")
 
 
 def _two(one: str, two: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ ZONE = re.compile(r"(?:[+-]\d\d:?\d\d|Z|UTC|GMT|[A-Z]{3,4}T)$")
 ZONE_WORD = re.compile(r"[+-]?\d\d:?\d\d|Z|UTC|GMT|[A-Z]{2,4}T")
 EPOCH = re.compile(r"\d{9,10}|\d{13}")
 YEARS = 20 * 366 * 86400
-EARLIEST, LATEST = 10**8, 2**32
+EARLIEST, LATEST = 5 * 10**8, 2**32
 YEAR = re.compile(r"(?:19[7-9]|20)\d\d?")
 INTEGER = re.compile(r"\d{1,10}")
 DECIMAL = re.compile(r"[-+]?\d+\.\d+(?:[eE][-+]?\d+)?")
@@ -109,9 +109,13 @@ def _by_context(change: Change) -> str:
 
 
 def _are_near(one: str, two: str) -> bool:
-    left, right = (int(side[:10]) for side in (one, two))
-    inside = all(EARLIEST <= value < LATEST for value in (left, right))
-    return inside and len(one) == len(two) and abs(left - right) <= YEARS
+    return len(one) == len(two) and are_times(int(one[:10]), int(two[:10]))
+
+
+def are_times(one: int, two: int) -> bool:
+    """Say whether two numbers may be seconds since 1970 of two builds."""
+    inside = all(EARLIEST <= value < LATEST for value in (one, two))
+    return inside and abs(one - two) <= YEARS
 
 
 def _are_years(one: str, two: str) -> bool:

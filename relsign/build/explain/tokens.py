@@ -41,6 +41,8 @@ TOKEN = re.compile(
     re.DOTALL,
 )
 MAX_TOKENS = 400
+MAX_CHANGES = 16
+"""Changes of one line that are looked at: more are another line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ def changes(one: str, two: str) -> tuple[Change, ...]:
         if first != second:
             found.append(_change([first], [second], before, after))
         before += first.text
+        if len(found) == MAX_CHANGES:
+            break
     return tuple(found)
 
 

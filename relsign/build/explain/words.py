@@ -23,9 +23,9 @@ GO = re.compile(r"/go/(?:src|pkg)/|/pkg/mod/|go1\.\d|\.go(?::\d+)?\b|go\.buildid
 GO_ID = re.compile(r"Go build ID|go\.buildid")
 RUST = re.compile(r"/rustc/|\.cargo/|/cargo/registry|registry/src|\.rs\b|17h[0-9a-f]{16}E")
 DESCRIBE = re.compile(r"\b[vV]?\d[\w.]*-\d+-g[0-9a-f]{7,}|-dirty\b")
-GIT = re.compile(r"(?i)(?:commit|git|revision|\brev|describe|\bsha)\W*\w{0,8}\W*$|-g$")
+GIT = re.compile(r"(?i)(?:commit|git|revision|\brev|describe)\W*\w{0,8}\W*$|-g$")
 TEMPORARY = re.compile(
-    r"\btmp[._-]?(?=\w*[0-9A-Z_])[A-Za-z0-9_]{6,}|\bcc[A-Za-z0-9]{6}\.[a-z]+\b"
+    r"\btmp[a-z0-9_]{8}\b|\btmp[._-]?(?=\w*[0-9A-Z_])[A-Za-z0-9_]{6,}|\bcc[A-Za-z0-9]{6}\.[a-z]+\b"
     r"|/tm[p]/[\w-]+[._-](?=\w*[0-9A-Z])(?=\w*[a-z])\w{6,}"
 )
 RELEASE = re.compile(r"\b\d+\.\d+\.\d+[-+]\w[\w.+-]*")

@@ -36,6 +36,8 @@ NPM = Client(
     ),
 )
 QUIET = ("--loglevel=error", "--no-update-notifier", "--no-fund", "--no-audit", "--logs-max=0")
+# Else a damaged file or a silent server costs minutes of waiting between attempts.
+SOON = ("--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=1000")
 PACKAGES_PER_CALL = 40
 PARALLEL_CALLS = 4
 # The registry answered, so the other packages of the call are worth a try of their own.
@@ -142,7 +144,7 @@ def _call(specs: Mapping[str, str], folder: Path) -> _Call:
     place = Path(tempfile.mkdtemp(dir=folder))
     (place / "package.json").write_bytes(b"{}")
     (place / "out").mkdir()
-    words = ["pack", "--ignore-scripts", *QUIET, "--cache", f"{place}/cache"]
+    words = ["pack", "--ignore-scripts", *QUIET, *SOON, "--cache", f"{place}/cache"]
     words += ["--pack-destination", f"{place}/out", "--", *specs.values()]
     result = NPM.run(words, place, {})
     found = {_integrity(path): path for path in sorted((place / "out").iterdir())}

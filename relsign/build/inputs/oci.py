@@ -109,7 +109,7 @@ def resolve_image(
     if manifest.config is None or manifest.schema_version != 2:  # noqa: PLR2004 - the version
         raise InputError("not an image manifest", where=place.where, expected="schema version 2")
     diffs = _diffs(place, manifest.config, store, registry)
-    if not len(diffs) == len(manifest.layers) <= MAX_LAYERS:
+    if not 0 < len(diffs) == len(manifest.layers) <= MAX_LAYERS:
         raise InputError(
             "an image's manifest and configuration must name the same layers",
             where=place.where,

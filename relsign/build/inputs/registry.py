@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 import msgspec
 import urllib3
 
+from relsign.build.inputs.asking import GONE, is_served
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.canonical import shorten
@@ -27,6 +28,7 @@ from relsign.formats.names import Digest
 from relsign.system.fetch import (
     FetchLimits,
     Progress,
+    ServerRefusedError,
     Sink,
     download_bytes,
     network_error,
@@ -103,6 +105,23 @@ class Registry:
             sink.write(chunk)
             done += len(chunk)
             progress(done, size)
+
+    def has_blob(self, repository: str, digest: Digest, size: int) -> bool:
+        """Say whether the registry has a blob of that digest and size; it is not fetched."""
+        url = self.url(f"{repository}/blobs/sha256:{digest}")
+        try:
+            return is_served(url, size, self.headers(repository))
+        except ServerRefusedError as error:
+            if error.status != UNAUTHORISED:
+                raise
+        # Asking in earnest gets us the token; the body is not read.
+        try:
+            self._open(repository, url, "*/*", FetchLimits()).close()
+        except ServerRefusedError as error:
+            if error.status in GONE:
+                return False
+            raise
+        return is_served(url, size, self.headers(repository))
 
     def url(self, path: str) -> str:
         """Return the address of a path below the protocol's own."""

@@ -72,25 +72,24 @@ def same_after(one: Path, two: Path, epoch: int | None) -> tuple[Normaliser, ...
     with open_regular(one) as first, open_regular(two) as second:
         if _digest(first) == _digest(second):
             return ()
-        for name in _candidates(first, second):
-            try:
-                made = [_normalised(stream, name, epoch) for stream in (first, second)]
-            except InputError:
-                return None
-            return (name,) if made[0] == made[1] else None
-    return None
+        name = _kind_of_both(first, second)
+        if name is None:
+            return None
+        try:
+            made = [_normalised(stream, name, epoch) for stream in (first, second)]
+        except InputError:
+            return None
+        return (name,) if made[0] == made[1] else None
 
 
-def _candidates(first: BinaryIO, second: BinaryIO) -> Iterator[Normaliser]:
-    """Yield the normaliser for what both files are; a file is of one kind at most."""
+def _kind_of_both(first: BinaryIO, second: BinaryIO) -> Normaliser | None:
+    """Return the normaliser for what both files are; a file is of one kind at most."""
     heads = []
     for stream in (first, second):
         stream.seek(0)
         heads.append(stream.read(HEAD_BYTES))
-    for name, is_kind in KINDS.items():
-        if all(is_kind(head) for head in heads):
-            yield name
-            return
+    found = (name for name, is_kind in KINDS.items() if all(map(is_kind, heads)))
+    return next(found, None)
 
 
 class _Hasher:

@@ -4,17 +4,19 @@ Written are, and nothing else: members in one order; every date the epoch in UTC
 down to two seconds and at least 1980; modes 0755 for folders and programs, 0644 else, as
 made on Unix; no extra fields, no comments, no descriptors behind the data; version,
 flags and the text mark set to one value.  The order is that of the names' bytes, but
-``mimetype`` (EPUB, OpenDocument), ``META-INF/`` and its manifest (jar) come first, and
-a top folder ``*.dist-info/`` (wheel) last, as their formats want.
+``mimetype`` (EPUB, OpenDocument), ``META-INF/``, its manifest and its signatures (jar)
+come first, and a top folder ``*.dist-info/`` (wheel) last, as their formats want.
 
 The compressed data is copied byte for byte after it was inflated once to check its
-checksum: two compressors' output is not made equal.  Only what is empty is stored.  No member's contents change, so a
-wheel's ``RECORD`` and a signed jar stay valid.  The alignment of an Android package and
-the program in front of a self-extracting file would not: both are refused.
+checksum: two compressors' output is not made equal.  Only what is empty is stored.  No
+member's contents change, so a wheel's ``RECORD`` and a signed jar stay valid.  The
+alignment of an Android package and the program in front of a self-extracting file would
+not: both are refused.
 """
 
 from __future__ import annotations
 
+import re
 import stat
 import time
 import zlib
@@ -62,6 +64,7 @@ MODES = {
     Kind.FILE: stat.S_IFREG | 0o644,
 }
 LEADING = ("mimetype", "META-INF/", "META-INF/MANIFEST.MF")
+JAR_SIGNATURE = re.compile(r"META-INF/[^/]+\.(?:SF|RSA|DSA|EC)", re.IGNORECASE)
 
 
 def is_zip(head: bytes) -> bool:
@@ -187,8 +190,10 @@ def _written(member: Member) -> str:
 def _rank(name: str) -> tuple[int, bytes]:
     if name in LEADING:
         return LEADING.index(name), b""
+    if JAR_SIGNATURE.fullmatch(name):
+        return len(LEADING), name.encode()
     is_last = "/" in name and name.split("/", 1)[0].endswith(".dist-info")
-    return len(LEADING) + is_last, name.encode()
+    return len(LEADING) + 1 + is_last, name.encode()
 
 
 def _dos_time(epoch: int | None) -> tuple[int, int]:

@@ -8,8 +8,10 @@ both together show, none where it changes by itself.
 It takes for granted that a set with more knobs changes at least as much.  Where an
 answer contradicts that, the artifact changes by chance and is reported as `unsteady`.
 
-With n knobs, each guilty one costs at most ceil(log2 n) + 2 builds: the search among
-the sets of first knobs, one with it alone, one with all others.
+With n knobs, each guilty one costs at most ceil(log2 n) + 2 builds: the search, one with
+it alone, one with all others.  Where several artifacts differ, the first ceil(log2 n)
+builds are shared: each knob has a number, a build turns those with one bit set, and an
+artifact with one cause spells its number.
 
     >>> def build(knobs):
     ...     return frozenset({"a.txt"} if "umask" in knobs else ())
@@ -96,17 +98,44 @@ def find_guilty(trials: Trials, artifacts: Iterable[str]) -> tuple[Guilt, ...]:
     Artifacts that do not differ under all knobs are in none.
     """
     found: dict[tuple[KnobSet, bool], list[str]] = {}
-    for artifact in sorted(set(artifacts)):
+    names = sorted(set(artifacts))
+    if len(names) > 1:
+        _spell(trials, names)
+    for artifact in names:
         causes = _causes_of(trials, artifact)
         unsteady = trials.is_unsteady(artifact)
         for cause in {frozenset[str]()} if unsteady else causes:
             found.setdefault((cause, unsteady), []).append(artifact)
     return tuple(
-        Guilt(knobs, tuple(names), unsteady)
-        for (knobs, unsteady), names in sorted(
+        Guilt(knobs, tuple(changed), unsteady)
+        for (knobs, unsteady), changed in sorted(
             found.items(), key=lambda item: (len(item[0][0]), sorted(item[0][0]), item[0][1])
         )
     )
+
+
+def _spell(trials: Trials, artifacts: Sequence[str]) -> None:
+    """Guess the one cause of each artifact from shared builds, and try the guesses alone.
+
+    Adds those that prove right to what `Trials.already_guilty` offers.
+    """
+    open_ones = [
+        name
+        for name in artifacts
+        if trials.differs(name, trials.knobs) and not trials.differs(name, ())
+    ]
+    if not open_ones:
+        return
+    bits = range((len(trials.knobs) - 1).bit_length())
+    turned = [
+        frozenset(knob for number, knob in enumerate(trials.knobs) if number >> bit & 1)
+        for bit in bits
+    ]
+    for name in open_ones:
+        number = sum(trials.differs(name, turned[bit]) << bit for bit in bits)
+        guess = frozenset(trials.knobs[number : number + 1])
+        if guess and guess not in trials.guilty and trials.differs(name, guess):
+            trials.guilty.append(guess)
 
 
 def _causes_of(trials: Trials, artifact: str) -> tuple[KnobSet, ...]:

@@ -62,7 +62,9 @@ class Setup:
     profile: Profile
     cpus: tuple[int, ...]
     recipe_variables: Mapping[str, str] = field(default_factory=dict)
-    """Variables the recipe adds to the profile's, SOURCE_DATE_EPOCH among them."""
+    """Variables the recipe adds to the profile's."""
+    epoch: int | None = None
+    """SOURCE_DATE_EPOCH in Unix seconds, None where it is unset."""
     binds: tuple[BoundPath, ...] = ()
     reversed_order: bool = False
     """Whether sources are unpacked last name first."""
@@ -200,16 +202,23 @@ def _turn_umask(setup: Setup, machine: Machine) -> Setup | NotVaried:
 def _turn_cpu_count(setup: Setup, machine: Machine) -> Setup | NotVaried:
     if len(machine.cpus) < TWO:
         return NotVaried("this machine lets builds use one CPU only")
-    both = dict.fromkeys(("online", "possible", "present"), "0-1\n")
-    shown = {"cpu0/online": "1\n", "cpu1/online": "1\n", "kernel_max": "1\n"}
-    kept = setup.profile.folders.get(CPU_FOLDER, {})
-    folders = {**setup.profile.folders, CPU_FOLDER: {**kept, **both, **shown}}
+    folders = {
+        root: {**files, **_two_cpus(root)} if CPU_FOLDER.startswith(root) else files
+        for root, files in setup.profile.folders.items()
+    }
     profile = msgspec.structs.replace(setup.profile, folders=folders)
     two = "".join(
         f"processor\t: {number}\nmodel name\t: another processor\n\n" for number in range(TWO)
     )
     changed = replace(setup, profile=profile, cpus=machine.cpus[:TWO])
     return _with_files(changed, {"/proc/cpuinfo": two})
+
+
+def _two_cpus(root: str) -> dict[str, str]:
+    """Return the files of two processors, relative to a folder around theirs."""
+    both = dict.fromkeys(("online", "possible", "present"), "0-1\n")
+    shown = {**both, "cpu0/online": "1\n", "cpu1/online": "1\n", "kernel_max": "1\n"}
+    return {f"{CPU_FOLDER}/{name}".removeprefix(f"{root}/"): text for name, text in shown.items()}
 
 
 def _turn_file_order(setup: Setup, machine: Machine) -> Setup:
@@ -234,17 +243,12 @@ def _turn_personality(setup: Setup, machine: Machine) -> Setup | NotVaried:
 
 def _turn_addresses(setup: Setup, machine: Machine) -> Setup | NotVaried:
     del machine
-    return (
-        _with_wrapper(
-            setup, r"\bsetarch( --uname-2\.6)? -R\b", "setarch --uname-2.6", "do not call setarch"
-        )
-        if _has_personality(setup)
-        else _with_wrapper(setup, r"\bsetarch -R ", "", "do not call setarch")
-    )
-
-
-def _has_personality(setup: Setup) -> bool:
-    return any("--uname-2.6" in word for word in setup.profile.wrapper)
+    # What else setarch is told stays; without anything it would take the command for a name.
+    for pattern, new in ((r"\bsetarch( --\S+) -R\b", r"setarch\1"), (r"\bsetarch -R ", "")):
+        changed = _with_wrapper(setup, pattern, new, "do not call setarch")
+        if isinstance(changed, Setup):
+            break
+    return changed
 
 
 def _turn_hash_seeds(setup: Setup, machine: Machine) -> Setup:
@@ -256,7 +260,7 @@ def _turn_environment(setup: Setup, machine: Machine) -> Setup:
     del machine
     more = {"A_VARIABLE_MORE": "of the twin build", "ZZ_VARIABLE_MORE": "of the twin build"}
     changed = _with_variables(setup, more)
-    variables = {**changed.profile.environment, **setup.recipe_variables}
+    variables = changed.profile.variables(dict(setup.recipe_variables), setup.epoch)
     # An engine hands variables over in an order of its own; this sets it anew.
     words = [f"{name}={value}" for name, value in sorted(variables.items(), reverse=True)]
     wrapper = ("env", "-i", *words, *changed.profile.wrapper)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,7 +35,7 @@ def look_at_machine(
         write_whole(clocks[-1], text.encode(), FILE_MODE)
     return Machine(
         cpus=cpus,
-        faketime=_find_library(),
+        faketime=find_faketime(),
         clock_held=clocks[0],
         clock_ahead=clocks[1],
         locale=_make_locale(folder),
@@ -44,7 +43,8 @@ def look_at_machine(
     )
 
 
-def _find_library() -> Path | None:
+def find_faketime() -> Path | None:
+    """Return the library that shows programs another clock, None if it is not installed."""
     for folder in map(Path, LIBRARY_FOLDERS):
         for path in (*sorted(folder.glob(f"*-linux-gnu*/{LIBRARY}")), folder / LIBRARY):
             if path.is_file():
@@ -58,7 +58,6 @@ def _make_locale(folder: Path) -> Path | None:
     if program is None or not (LOCALE_SOURCES / OTHER_LOCALE).is_file():
         return None
     path = folder / f"{OTHER_LOCALE}.utf8"
-    done = run_program((program, "-i", OTHER_LOCALE, "-f", "UTF-8", "--no-archive", path))
-    # It also ends with 1 after warnings; what it made is what counts.
-    del done
-    return path if os.path.isfile(path / "LC_COLLATE") else None
+    # It ends with 1 after mere warnings; what it made is what counts.
+    run_program((program, "-i", OTHER_LOCALE, "-f", "UTF-8", "--no-archive", path))
+    return path if (path / "LC_COLLATE").is_file() else None

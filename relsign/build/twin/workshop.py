@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from relsign.build.engine.connection import Engine
+from relsign.build.profile import Profile
 from relsign.build.run import BuildRequest, run_build
 from relsign.build.target import Listener, normalise_artifacts
 from relsign.build.twin.arrange import arranged
@@ -97,8 +98,7 @@ def keep_only(made: Made, names: frozenset[str]) -> None:
         made.folder.rmdir()
 
 
-def with_recipe(setup: Setup, target: Target) -> Setup:
-    """Return `setup` knowing the variables the recipe adds."""
+def setup_for(target: Target, profile: Profile, cpus: tuple[int, ...]) -> Setup:
+    """Return the conditions under which `target` is built always."""
     epoch = target.source_date_epoch
-    stated = {} if epoch == "unset" else {"SOURCE_DATE_EPOCH": str(epoch)}
-    return replace(setup, recipe_variables={**target.environment, **stated})
+    return Setup(profile, cpus, target.environment, None if epoch == "unset" else epoch)

@@ -84,10 +84,20 @@ def date_time_macros(folder: Path, side: int) -> Path:
     return folder / "prog"
 
 
+def binary_time(folder: Path, side: int) -> Path:
+    return compiled(b"long made = %d;\n" % EPOCHS[side] + SOURCE)(folder)
+
+
 def debug_path(folder: Path, side: int) -> Path:
     inside = folder / ("alpha", "alphabet")[side]
     inside.mkdir()
     return compiled(SOURCE, "-g")(inside)
+
+
+def packed_debug_path(folder: Path, side: int) -> Path:
+    inside = folder / ("alpha", "alphabet")[side]
+    inside.mkdir()
+    return compiled(SOURCE, "-g", "-gz=zlib", "-gdwarf-4")(inside)
 
 
 def file_macro(folder: Path, side: int) -> Path:
@@ -323,6 +333,16 @@ def ar_time(folder: Path, side: int) -> Path:
     return folder / "libx.a"
 
 
+def deb_time(folder: Path, side: int) -> Path:
+    control = b"Package: x\nVersion: 1\nArchitecture: all\nMaintainer: m <m@x>\nDescription: x\n"
+    write(folder, "tree/DEBIAN/control", control)
+    for path in (folder / "tree/DEBIAN", folder / "tree"):
+        os.utime(path, (EPOCHS[0], EPOCHS[0]))
+    run("dpkg-deb", "-b", "--root-owner-group", "tree", "x.deb", cwd=folder,
+        SOURCE_DATE_EPOCH=str(EPOCHS[side]))  # fmt: skip
+    return folder / "x.deb"
+
+
 def ar_mode(folder: Path, side: int) -> Path:
     _objects(folder, EPOCHS[0])
     (folder / "one.o").chmod((0o644, 0o664)[side])
@@ -399,9 +419,7 @@ def from_python(code: str, name: str = "out.txt", **sides: tuple[str, str]) -> P
 
     def plant(folder: Path, side: int) -> Path:
         environment = {key: pair[side] for key, pair in sides.items()}
-        text = run(
-            sys.executable, "-I" if not sides else "-s", "-c", code, cwd=folder, **environment
-        )
+        text = run(sys.executable, "-s", "-c", code, cwd=folder, **environment)
         return write(folder, name, text)
 
     return plant

@@ -25,6 +25,7 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
         lines("Date: Sat, 21 Nov 2026 17:23:03 +0000", "Date: Sun, 22 Nov 2026 08:01:02 +0000"),
     ),
     ("time-zone", lines("made 2026-11-21T17:23:03+00:00", "made 2026-11-22T05:23:03+12:00")),
+    ("embedded-time", plants.binary_time),
     ("time-zone", lines("made at 17:23:03", "made at 19:23:03")),
     ("time-zone", plants.zip_zone),
     ("gzip-time", plants.gzip_time),
@@ -33,6 +34,7 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
     ("tar-time", plants.tar_time),
     ("zip-time", plants.zip_time),
     ("ar-time", plants.ar_time),
+    ("deb-time", plants.deb_time),
     ("pyc-time", plants.pyc_time),
     ("tar-owner-names", tar_tool(("--owner=ann:1", "--owner=bob:1"))),
     ("owner-ids", tar_tool(("--owner=o:1000", "--owner=o:1001"))),
@@ -56,6 +58,7 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
     ("hash-order", from_python(SET, PYTHONHASHSEED=("1", "2"))),
     ("hash-order", from_python(f"for x in {SET[6:-1]}: print(x)", PYTHONHASHSEED=("1", "2"))),
     ("debug-path", plants.debug_path),
+    ("debug-path", plants.packed_debug_path),
     ("build-path", plants.file_macro),
     ("build-path", lines("prefix=/build/one/usr", "prefix=/build/second/usr")),
     (
@@ -122,7 +125,7 @@ def _named(plant: Plant, folder: Path, knobs: frozenset[str] = frozenset()) -> l
     sides = []
     for side in (0, 1):
         below = folder / ("one", "two")[side]
-        below.mkdir()
+        below.mkdir(parents=True)
         sides.append(plant(below, side))
     found = explain(sides[0], sides[1])
     assert found.differences
@@ -243,6 +246,11 @@ def test_several_causes_are_all_found(tmp_path: Path) -> None:
     assert set(_named(plant, tmp_path)) == {
         "user-name", "host-name", "build-path", "embedded-time"
     }  # fmt: skip
+
+
+def test_code_that_moves_with_a_longer_text_is_no_cause(tmp_path: Path) -> None:
+    assert _named(plants.file_macro, tmp_path) == ["build-path"]
+    assert "code-generation" not in _named(plants.link_order, tmp_path / "more")
 
 
 def test_a_build_id_that_follows_from_another_cause_is_not_named(tmp_path: Path) -> None:

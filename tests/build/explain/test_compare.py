@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import random
+import resource
 import struct
 import tarfile
 import tempfile
@@ -140,7 +141,7 @@ def test_sections_of_elf_files_are_named(tmp_path: Path) -> None:
         folder = tmp_path / str(side)
         folder.mkdir()
         paths.append(plants.compiler_version(folder, side))
-    (found,) = compare_files(*paths, "prog")
+    (found,) = compare_files(paths[0], paths[1], "prog")
     assert found.place == "prog > section .comment > string 1"
 
 
@@ -166,6 +167,66 @@ def test_elf_of_both_classes_and_byte_orders(bits: int, order: str, tmp_path: Pa
     one, two = (elf_bytes(text, bits=bits, order=order) for text in (b"fox one", b"dog one"))
     (found,) = differ(tmp_path, one, two)
     assert (found.place, found.one) == ("file > section .words > string 1", "fox one")
+
+
+def test_long_names_of_gnu_and_bsd_libraries(tmp_path: Path) -> None:
+    def gnu(text: bytes) -> bytes:
+        names = b"a_long_name_of_an_object.o/\n"
+        return ar_bytes(("/", names), ("/0", text)).replace(b"/0/ ", b"/0  ")
+
+    def bsd(text: bytes) -> bytes:
+        return ar_bytes(("#1/20", b"a_long_name_of_an.o\0" + text)).replace(b"#1/20/", b"#1/20 ")
+
+    for make, name in ((gnu, "a_long_name_of_an_object.o"), (bsd, "a_long_name_of_an.o")):
+        (found,) = differ(tmp_path, make(b"red fox\n"), make(b"red dog\n"))
+        assert found.place == f"file > {name} > line 1"
+
+
+GZIP_BODY = gzip.compress(b"same", mtime=0)[10:]
+FIELDS = {
+    "gzip.mtime": (b"\x1f\x8b\x08\0\1\0\0\0\0\3", b"\x1f\x8b\x08\0\2\0\0\0\0\3"),
+    "gzip.name": (b"\x1f\x8b\x08\x08\0\0\0\0\0\3a\0", b"\x1f\x8b\x08\x08\0\0\0\0\0\3b\0"),
+    "gzip.comment": (b"\x1f\x8b\x08\x10\0\0\0\0\0\3a\0", b"\x1f\x8b\x08\x10\0\0\0\0\0\3b\0"),
+    "gzip.extra": (b"\x1f\x8b\x08\x04\0\0\0\0\0\3\2\0ab", b"\x1f\x8b\x08\x04\0\0\0\0\0\3\2\0cd"),
+    "gzip.level": (b"\x1f\x8b\x08\0\0\0\0\0\2\3", b"\x1f\x8b\x08\0\0\0\0\0\4\3"),
+    "gzip.system": (b"\x1f\x8b\x08\0\0\0\0\0\0\3", b"\x1f\x8b\x08\0\0\0\0\0\0\xff"),
+}
+
+
+@pytest.mark.parametrize("what", FIELDS)
+def test_fields_of_a_gzip_header(what: str, tmp_path: Path) -> None:
+    one, two = FIELDS[what]
+    assert [each.what for each in differ(tmp_path, one + GZIP_BODY, two + GZIP_BODY)] == [what]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "what"),
+    [
+        (bz2.compress(b"same" * 9, 1), bz2.compress(b"same" * 9, 9), "bzip2.level"),
+        (lzma.compress(b"same", preset=1), lzma.compress(b"same", preset=6), "xz.level"),
+        (lzma.compress(b"same"), lzma.compress(b"same", check=lzma.CHECK_CRC32), "xz.check"),
+    ],
+)
+def test_levels_of_other_compressions(one: bytes, two: bytes, what: str, tmp_path: Path) -> None:
+    assert differ(tmp_path, one, two)[0].what == what
+
+
+PYC = b"\xa7\r\r\n" + bytes(12)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "what"),
+    [
+        (PYC, b"\xa8" + PYC[1:], "pyc.version"),
+        (PYC, PYC[:4] + b"\1" + PYC[5:], "pyc.flags"),
+        (PYC, PYC[:8] + b"\1" + PYC[9:], "pyc.mtime"),
+        (PYC + b"\xe3", PYC + b"\x63", "pyc.references"),
+        (PYC + b"\xe3", PYC + b"\xe4", "bytes"),
+        (PYC, PYC[:12], "unopened"),
+    ],
+)
+def test_compiled_python(one: bytes, two: bytes, what: str, tmp_path: Path) -> None:
+    assert differ(tmp_path, one, two, "m.pyc")[0].what == what
 
 
 # --- hostile -----------------------------------------------------------------------------------
@@ -271,6 +332,28 @@ def test_many_differences_are_counted_not_kept(tmp_path: Path) -> None:
     result = compare(one, two, "file")
     assert len(result.differences) == 20
     assert result.dropped > 1000
+
+
+def test_large_texts_show_the_first_line_that_differs(tmp_path: Path) -> None:
+    lines = b"x\n" * 600_000
+    (found,) = differ(tmp_path, lines + b"red fox\nend", lines + b"red dog\nend")
+    assert (found.place, found.one, found.two) == ("file > byte 1200004", "red fox", "red dog")
+
+
+def test_large_data_shows_bytes(tmp_path: Path) -> None:
+    data = b"word\0" * 600_000
+    (found,) = differ(tmp_path, data + b"\1", data + b"\2")
+    assert (found.kind, found.one) == ("bytes", "01")
+
+
+def test_archives_of_many_changed_members_need_few_open_files(tmp_path: Path) -> None:
+    one, two = (zip_bytes(*((f"{n}.txt", text * 9) for n in range(700))) for text in (b"a", b"b"))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    try:
+        assert len(differ(tmp_path, one, two)) == 700
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_time_is_bounded(tmp_path: Path) -> None:

@@ -127,6 +127,20 @@ def test_a_jar_runs_with_its_manifest_first(tmp_path: Path) -> None:
     assert listed[:2] == ["META-INF/", "META-INF/MANIFEST.MF"]
 
 
+@pytest.mark.slow
+def test_a_signed_jar_stays_signed(tmp_path: Path) -> None:
+    path = make("jar", tmp_path, ONE)
+    secret = ("-keystore", "keys", "-storepass", "passphrase")
+    run("keytool", "-genkeypair", *secret, "-alias", "ann", "-dname", "CN=ann", "-keyalg", "EC",
+        folder=tmp_path)  # fmt: skip
+    run("jarsigner", *secret, path, "ann", folder=tmp_path)
+    normalised(path, "zip-1")
+    assert b"jar verified." in run("jarsigner", "-verify", path, folder=tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        names = [name.rpartition("/")[2] for name in archive.namelist()[:4]]
+    assert names == ["", "MANIFEST.MF", "ANN.EC", "ANN.SF"]
+
+
 def test_a_wheel_keeps_its_record_and_its_metadata_last(tmp_path: Path) -> None:
     path = make("wheel", tmp_path, ONE)
     with zipfile.ZipFile(path) as archive:

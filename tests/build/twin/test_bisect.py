@@ -47,17 +47,20 @@ def solve(causes: Causes, knobs: Sequence[str] = KNOBS) -> tuple[tuple[Guilt, ..
 def allowed(found: Sequence[Guilt], count: int) -> int:
     """Return how many builds may be spent: per guilty knob, and one with nothing turned.
 
-    Where artifacts share knobs in more ways than there are knobs, each way must be
+    Where several artifacts differ, one search is shared, and a wrong guess costs a
+    build; where they share knobs in more ways than there are knobs, each way must be
     shown to be complete.
     """
     each = ceil(log2(count)) + 2
+    named = {artifact for guilt in found for artifact in guilt.artifacts}
     turned = sum(len(knobs) for knobs in {guilt.knobs for guilt in found})
     ways = {
         frozenset(g.knobs for g in found if artifact in g.artifacts)
         for guilt in found
         for artifact in guilt.artifacts
     }
-    return 1 + turned * each + max(0, len(ways) - turned)
+    shared = ceil(log2(count)) + len(ways) if len(named) > 1 else 0
+    return 1 + turned * each + shared + max(0, len(ways) - turned)
 
 
 def sets(size: int) -> st.SearchStrategy[KnobSet]:
@@ -79,6 +82,15 @@ def test_the_count_holds_for_any_number_of_knobs(count: int) -> None:
         found, build = solve({"x": [frozenset(knob)]}, knobs)
         assert found == (Guilt(frozenset(knob), ("x",)),)
         assert len(build.asked) <= 1 + ceil(log2(count)) + 2
+
+
+def test_one_cause_each_of_eight_artifacts_shares_the_search() -> None:
+    found, build = solve(
+        {name: [frozenset(knob)] for name, knob in zip("stuvwxyz", "acegikmo", strict=True)}
+    )
+    assert len(found) == 8
+    # With nothing turned; four to spell them; each alone; all but each.
+    assert len(build.asked) <= 1 + 4 + 8 + 8
 
 
 def test_what_differs_by_itself_costs_one_build() -> None:

@@ -1,0 +1,268 @@
+"""Which inputs can still be fetched today: what is vanishing is told while it is here.
+
+Every locked file and every source is asked for where it would be fetched from: Debian's
+files at the mirrors, wheels and source distributions on the index's page, layers at the
+registry, each without its bytes.  npm, Go and Cargo have programs of their own, which know
+no such question, and a git server answers only for the tips of its branches: those few are
+fetched into a folder that is thrown away.
+
+    for standing in find_rot(wanted, store, asking): print(standing.state, standing.name)
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urljoin, urlsplit
+
+import msgspec
+
+from relsign.build.inputs.asking import is_served
+from relsign.build.inputs.cargo import crate_file, fetch_crates
+from relsign.build.inputs.git_source import fetch_commit
+from relsign.build.inputs.go import fetch_go, module_files
+from relsign.build.inputs.index import configured_index, find_sdist
+from relsign.build.inputs.lock import Asking
+from relsign.build.inputs.mirrors import (
+    ArchiveFile,
+    archive_mirrors,
+    fetch_archive_files,
+    parse_mirror,
+)
+from relsign.build.inputs.npm import fetch_npm, npm_file
+from relsign.build.inputs.oci import image_parts
+from relsign.build.inputs.registry import Registry, registry_address
+from relsign.build.inputs.sources import pool_path
+from relsign.build.store import Store
+from relsign.errors import HostError, InputError, RelsignError, VerificationError
+from relsign.formats.lock import BuilderLock, LockedWheel
+from relsign.formats.names import Digest
+from relsign.formats.recipe import Archive, DebianSource, Git, PypiSdist, Source
+from relsign.system.fetch import Progress, silent
+
+PARALLEL = 8
+State = Literal["served", "only in this store", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One input and whether it can still be had; `reason` is why a server did not say yes."""
+
+    of: str
+    name: str
+    sha256: Digest
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """An input, and how to ask for it: true, false, or a RelsignError for no answer."""
+
+    of: str
+    name: str
+    sha256: Digest
+    ask: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    is_there: bool
+    has_answer: bool
+    reason: str = ""
+
+
+def find_rot(
+    locks: Sequence[BuilderLock], sources: Sequence[Source], store: Store, asking: Asking
+) -> tuple[Standing, ...]:
+    """Return the standing of every locked file and source, in the documents' order.
+
+    Progress counts files.  Raises HostError where nobody answered at all: then it is this
+    machine's network that is gone, not the inputs.
+    """
+    questions = [
+        *(question for lock in locks for question in _of_lock(lock, asking)),
+        *(question for source in sources for question in _of_source(source, asking)),
+    ]
+    answers = _ask_all(questions, asking.progress)
+    if questions and not any(answer.has_answer for answer in answers):
+        raise HostError(
+            "nobody answers",
+            got=answers[0].reason,
+            hint="check the network and the proxy variables, then run the same command again",
+        )
+    return tuple(
+        Standing(question.of, question.name, question.sha256, _state(question, answer, store),
+                 answer.reason)
+        for question, answer in zip(questions, answers, strict=True)
+    )  # fmt: skip
+
+
+def _state(question: _Question, answer: _Answer, store: Store) -> State:
+    if answer.is_there:
+        return "served"
+    return "only in this store" if store.has(question.sha256) else "gone"
+
+
+def _ask_all(questions: Sequence[_Question], progress: Progress) -> tuple[_Answer, ...]:
+    answers: list[_Answer] = []
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for answer in pool.map(_ask, questions):
+            answers.append(answer)
+            progress(len(answers), len(questions))
+    return tuple(answers)
+
+
+def _ask(question: _Question) -> _Answer:
+    try:
+        is_there = question.ask()
+    except (InputError, VerificationError) as error:
+        # Somebody spoke: there is no such thing, or it has other bytes.
+        return _Answer(is_there=False, has_answer=True, reason=str(error))
+    except RelsignError as error:
+        return _Answer(is_there=False, has_answer=False, reason=str(error))
+    return _Answer(is_there, has_answer=True, reason="" if is_there else "not there any more")
+
+
+def _of_lock(lock: BuilderLock, asking: Asking) -> Iterator[_Question]:
+    mirrors = _mirrors(asking) if lock.packages else ()
+    for package in lock.packages:
+        where = f"builder.lock: package {package.name}"
+        file = ArchiveFile(package.path, package.sha256, package.size, where)
+        yield _Question(lock.builder, package.path, package.sha256, _in_archive(file, mirrors))
+    index = configured_index() if lock.wheels else ""
+    for wheel in lock.wheels:
+        yield _Question(lock.builder, wheel.file, wheel.sha256, _on_index(_as_file(wheel), index))
+    yield from _of_image(lock, asking)
+    yield from _of_clients(lock)
+
+
+def _of_image(lock: BuilderLock, asking: Asking) -> Iterator[_Question]:
+    if isinstance(lock.image, msgspec.UnsetType):
+        return
+    registry = Registry(registry_address(asking.registry))
+    repository, _ = image_parts(lock.image.name)
+    for layer in lock.image.layers:
+        name = f"layer {layer.sha256[:12]}"
+        ask = _in_registry(registry, repository, layer.sha256, layer.size)
+        yield _Question(lock.builder, name, layer.sha256, ask)
+
+
+def _of_clients(lock: BuilderLock) -> Iterator[_Question]:
+    """Yield questions that the languages' own programs answer, by fetching."""
+    for package in lock.npm or ():
+        ask = _fetches(partial(fetch_npm, [package]), package.sha256)
+        yield _Question(lock.builder, npm_file(package), package.sha256, ask)
+    for module in lock.go or ():
+        for name, digest, _ in module_files(module):
+            ask = _fetches(partial(fetch_go, [module]), digest)
+            yield _Question(lock.builder, name, digest, ask)
+    for crate in lock.crates or ():
+        ask = _fetches(partial(fetch_crates, [crate]), crate.sha256)
+        yield _Question(lock.builder, crate_file(crate), crate.sha256, ask)
+
+
+def _of_source(source: Source, asking: Asking) -> Iterator[_Question]:
+    """Yield a source's file, and the signature beside it."""
+    if isinstance(source, DebianSource):
+        mirrors = _mirrors(asking)
+        pairs = [(source.file, source.sha256)]
+        if source.signature is not None:
+            pairs.append((source.signature.file, source.signature.sha256))
+        for name, digest in pairs:
+            file = ArchiveFile(pool_path(source, name), digest, None, "relsign.toml: source")
+            yield _Question(source.name, name, digest, _in_archive(file, mirrors))
+    elif isinstance(source, PypiSdist):
+        ask = _on_index(source, configured_index())
+        yield _Question(source.name, source.file, source.sha256, ask)
+    elif isinstance(source, Git):
+        bare = msgspec.structs.replace(source, tag=None)
+        fetch = _fetches(lambda store: fetch_commit(bare, store, b"", "source"), source.sha256)
+        yield _Question(source.name, source.file, source.sha256, fetch)
+    else:
+        yield from _of_archive(source)
+
+
+def _of_archive(source: Archive) -> Iterator[_Question]:
+    yield _Question(source.name, source.file, source.sha256, lambda: is_served(source.url, None))
+    if source.signature is not None:
+        beside = urljoin(source.url, source.signature.file)
+        digest = source.signature.sha256
+        yield _Question(source.name, source.signature.file, digest, lambda: is_served(beside, None))
+
+
+def _mirrors(asking: Asking) -> tuple[str, ...]:
+    """Return whom to ask for Debian's files: those named, else the machine's own."""
+    return tuple(map(parse_mirror, asking.mirrors)) or archive_mirrors(())
+
+
+def _in_archive(file: ArchiveFile, mirrors: Sequence[str]) -> Callable[[], bool]:
+    def ask() -> bool:
+        failure: RelsignError | None = None
+        for mirror in mirrors:
+            try:
+                if _on_mirror(mirror, file):
+                    return True
+            except RelsignError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return False
+
+    return ask
+
+
+def _on_mirror(mirror: str, file: ArchiveFile) -> bool:
+    scheme, _, rest = mirror.partition(":")
+    if scheme in {"file", "copy"}:
+        path = Path(unquote(urlsplit(rest).path), file.path)
+        return path.is_file() and file.size in {None, path.stat().st_size}
+    if scheme in {"http", "https"}:
+        try:
+            return is_served(mirror + file.path, file.size)
+        except HostError:
+            pass  # apt may know a way that we do not: its own proxy, a login
+    with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
+        fetch_archive_files([file], Store(Path(folder)), [mirror], silent)
+    return True
+
+
+def _as_file(wheel: LockedWheel) -> PypiSdist:
+    """Return a wheel as the index's page knows any file: by project, version and name."""
+    return PypiSdist(
+        name=wheel.name,
+        sha256=wheel.sha256,
+        package=wheel.name,
+        version=wheel.version,
+        file=wheel.file,
+    )
+
+
+def _on_index(file: PypiSdist, index: str) -> Callable[[], bool]:
+    def ask() -> bool:
+        return find_sdist(file, index).sha256 in {None, file.sha256}
+
+    return ask
+
+
+def _in_registry(
+    registry: Registry, repository: str, digest: Digest, size: int
+) -> Callable[[], bool]:
+    return lambda: registry.has_blob(repository, digest, size)
+
+
+def _fetches(fetch: Callable[[Store], object], digest: Digest) -> Callable[[], bool]:
+    """Return a question that is answered by fetching into a store that is thrown away."""
+
+    def ask() -> bool:
+        with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
+            store = Store(Path(folder))
+            fetch(store)
+            return store.has(digest)
+
+    return ask

@@ -1,0 +1,80 @@
+"""A check of a project's target: from recipe and lock to what `check_subject` takes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from relsign.build.engine.connection import Engine
+from relsign.build.profile import Profile
+from relsign.build.target import (
+    Bench,
+    Listener,
+    check_lock_is_current,
+    prepare_image,
+    source_stream,
+)
+from relsign.build.twin.check import check_subject
+from relsign.build.twin.machine import look_at_machine
+from relsign.build.twin.series import CheckEvent
+from relsign.build.twin.verdict import Checked
+from relsign.build.twin.workshop import Subject, Workshop, setup_for
+from relsign.formats.recipe import Target
+from relsign.system.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPlan:
+    """How to check; `folder` is empty and gets every build's files in folders of their own."""
+
+    profile: Profile
+    cpus: tuple[int, ...]
+    """Numbers of the CPUs that builds may use; two show whether a build counts them."""
+    folder: Path
+    other: Engine | None
+    """An engine of another kind, if one runs here."""
+    left_out: Mapping[str, str]
+    """Knob -> why it is not to be turned."""
+    now: datetime
+    """What the held clock starts from."""
+
+
+def check_target(
+    bench: Bench,
+    workspace: Workspace,
+    target: Target,
+    plan: CheckPlan,
+    listener: Listener,
+    on_build: Callable[[CheckEvent], object],
+) -> Checked:
+    """Build a target again and again until it is known which knobs show in its bytes.
+
+    Raises InputError where recipe or lock are at fault or the build fails already as it
+    is, NotEnoughError for inputs that were not fetched, HostError for the machine.
+    """
+    recipe, lock = workspace.recipe(), workspace.lock(target.builder)
+    check_lock_is_current(workspace, target.builder, lock)
+    images: dict[bool, tuple[Engine, str]] = {}
+
+    def room(other_engine: bool) -> tuple[Engine, str]:  # noqa: FBT001  as `Subject` calls it
+        if other_engine not in images:
+            engine = plan.other if other_engine and plan.other is not None else bench.engine
+            found = prepare_image(replace(bench, engine=engine), lock, listener)
+            images[other_engine] = (engine, found)
+        return images[other_engine]
+
+    machine = look_at_machine(
+        plan.folder / "bound", plan.cpus, plan.now, has_other_engine=plan.other is not None
+    )
+    with contextlib.ExitStack() as stack:
+        sources = tuple(
+            stack.enter_context(source_stream(bench.store, source, index))
+            for index, source in enumerate(recipe.source)
+        )
+        subject = Subject(target, target.directory or recipe.source[0].name, sources, room)
+        workshop = Workshop(subject, plan.folder / target.name, plan.folder / "bound", listener)
+        setup = setup_for(target, plan.profile, (bench.cpu,))
+        return check_subject(workshop, setup, machine, plan.left_out, on_build)

@@ -1,0 +1,161 @@
+"""Two files, two folders, two fingerprints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from relsign.build.explain.subjects import Explanation, explain
+from relsign.crypto.digest import sha256_hex
+from relsign.errors import InputError
+from relsign.formats.fingerprint import Fingerprint
+from relsign.formats.names import Digest
+from tests.formats.samples import make_fingerprint
+
+
+def names(found: Explanation) -> list[str]:
+    return [each.cause.name for each in found.causes]
+
+
+def folders(folder: Path) -> tuple[Path, Path]:
+    pair = folder / "one", folder / "two"
+    for path in pair:
+        (path / "sub").mkdir(parents=True)
+        (path / "a.txt").write_text("same\n")
+        (path / "sub" / "b.txt").write_text("same\n")
+        (path / "link").symlink_to("a.txt")
+    return pair
+
+
+def test_the_same_folders(tmp_path: Path) -> None:
+    assert explain(*folders(tmp_path)).is_same
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "text": (lambda two: (two / "sub/b.txt").write_text("other\n"), "sub/b.txt > line 1", "text"),
+    "mode": (lambda two: (two / "a.txt").chmod(0o600), "a.txt", "mode"),
+    "missing": (lambda two: (two / "a.txt").unlink(), "a.txt", "missing"),
+    "more": (lambda two: (two / "z").write_text(""), "z", "missing"),
+    "link": (lambda two: (two / "new").replace(two / "link"), "link", "text"),
+    "type": (lambda two: (two / "new").replace(two / "a.txt"), "a.txt", "type"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_folders_are_paired_by_name(name: str, tmp_path: Path) -> None:
+    one, two = folders(tmp_path)
+    change, place, kind = ODD[name]
+    if name in {"link", "type"}:
+        (two / "new").symlink_to("elsewhere")
+    change(two)
+    found = explain(one, two)
+    assert [(each.place, each.kind) for each in found.differences] == [(place, kind)]
+    assert found.pairs == (((one / "sub/b.txt", two / "sub/b.txt"),) if name == "text" else ())
+
+
+def test_fifos_of_folders_are_not_opened(tmp_path: Path) -> None:
+    one, two = folders(tmp_path)
+    for path in (one, two):
+        os.mkfifo(path / "pipe")
+    assert explain(one, two).is_same
+
+
+def two_fingerprints(
+    folder: Path, texts: tuple[str, str], change: Callable[[Fingerprint], Fingerprint]
+) -> tuple[Path, Path]:
+    paths = []
+    for side, text in enumerate(texts):
+        here = folder / str(side)
+        (here / "artifacts").mkdir(parents=True)
+        made = make_fingerprint()
+        first = msgspec.structs.replace(
+            made.artifacts[0], sha256=Digest(sha256_hex(text.encode())), size=len(text)
+        )
+        (here / "artifacts" / first.name).write_text(text)
+        made = msgspec.structs.replace(made, artifacts=(first, *made.artifacts[1:]))
+        path = here / "x.fingerprint.json"
+        path.write_bytes((change(made) if side else made).to_bytes())
+        paths.append(path)
+    return paths[0], paths[1]
+
+
+def test_fingerprints_with_artifacts_beside_them(tmp_path: Path) -> None:
+    pair = two_fingerprints(tmp_path, ("on 2026-11-21\n", "on 2026-11-29\n"), lambda made: made)
+    found = explain(*pair)
+    assert (found.subject, names(found)) == ("fingerprints", ["embedded-time"])
+    assert len(found.pairs) == 1
+
+
+def test_fingerprints_without_artifacts(tmp_path: Path) -> None:
+    one, two = two_fingerprints(tmp_path, ("fox", "dog"), lambda made: made)
+    for path in (tmp_path / "0/artifacts").iterdir():
+        path.unlink()
+    found = explain(one, two)
+    assert [(each.kind, each.what) for each in found.differences] == [("bytes", "artifact")]
+    assert names(found) == []
+
+
+INPUTS: dict[str, tuple[Callable[[Fingerprint], Fingerprint], str]] = {
+    "recipe": (
+        lambda made: msgspec.structs.replace(made, recipe_sha256=Digest("ab" * 32)),
+        "inputs > recipe",
+    ),
+    "epoch": (
+        lambda made: msgspec.structs.replace(made, source_date_epoch=None),
+        "inputs > SOURCE_DATE_EPOCH",
+    ),
+    "environment": (
+        lambda made: msgspec.structs.replace(
+            made,
+            environment=msgspec.structs.replace(made.environment, lock_sha256=Digest("ab" * 32)),
+        ),
+        "inputs > environment lock",
+    ),
+    "profile": (
+        lambda made: msgspec.structs.replace(
+            made, profile=msgspec.structs.replace(made.profile, without=("time zone",))
+        ),
+        "inputs > knobs the engine lacked",
+    ),
+    "source": (
+        lambda made: msgspec.structs.replace(
+            made,
+            sources=(msgspec.structs.replace(made.sources[0], sha256=Digest("ab" * 32)),),
+        ),
+        "inputs > source ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_other_inputs_are_named(name: str, tmp_path: Path) -> None:
+    change, place = INPUTS[name]
+    found = explain(*two_fingerprints(tmp_path, ("same", "same"), change))
+    assert names(found)[0] == "other-inputs"
+    assert found.differences[0].place.startswith(place)
+
+
+def test_a_malformed_fingerprint_is_refused(tmp_path: Path) -> None:
+    one, two = two_fingerprints(tmp_path, ("same", "same"), lambda made: made)
+    two.write_bytes(two.read_bytes() + b"\n")
+    with pytest.raises(InputError):
+        explain(one, two)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "fifo", "nothing"])
+def test_what_cannot_be_compared_is_refused(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("x")
+    two = tmp_path / "two"
+    make: dict[str, Callable[[], object]] = {
+        "folder": two.mkdir,
+        "link": lambda: two.symlink_to("one"),
+        "fifo": lambda: os.mkfifo(two),
+        "nothing": two.exists,
+    }
+    make[kind]()
+    with pytest.raises(InputError):
+        explain(tmp_path / "one", two)

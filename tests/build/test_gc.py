@@ -1,0 +1,137 @@
+"""The store stays within bounds: what was unused for longest goes, what is needed stays."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import tarfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from relsign.build.engine.connection import Engine, NotThereError
+from relsign.build.engine.image import TAG_DIGITS, ensure_image, image_tag
+from relsign.build.gc import (
+    Limits,
+    Needed,
+    remove_image,
+    stamp_image,
+    surplus_images,
+    sweep,
+)
+from relsign.build.store import Store
+from relsign.cli.store import store as command
+from relsign.formats.names import Digest
+from relsign.system.files import hash_file
+
+NOTHING = Needed(frozenset(), frozenset())
+ROOMY = Limits(max_bytes=1 << 40, max_images=1000)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def add(store: Store, size: int, used: int) -> Digest:
+    """Put random bytes of that size in, last used so many seconds after 1970."""
+    stored = store.add_new(lambda sink: sink.write(secrets.token_bytes(size)))
+    os.utime(store.path(stored.sha256), (used, used))
+    return stored.sha256
+
+
+def kept(store: Store) -> set[str]:
+    return {path.name for path in (store.root / "sha256").glob("*/*")}
+
+
+def test_the_longest_unused_goes_first_and_no_more_than_needed(store: Store) -> None:
+    middle, oldest, newest = (add(store, 100, used) for used in (2000, 1000, 3000))
+    swept = sweep(store, None, Limits(250, 0), NOTHING)
+    assert (swept.files, swept.bytes, swept.left_bytes) == (1, 100, 200)
+    assert kept(store) == {middle, newest}
+    assert oldest not in kept(store)
+
+
+def test_what_is_needed_stays_however_old_and_large(store: Store) -> None:
+    needed, other = add(store, 500, 1000), add(store, 100, 2000)
+    swept = sweep(store, None, Limits(0, 0), Needed(frozenset({needed}), frozenset()))
+    assert kept(store) == {needed}
+    assert (swept.files, swept.left_bytes) == (1, 500)
+    assert other not in kept(store)
+
+
+def test_a_dry_run_removes_nothing(store: Store) -> None:
+    digest = add(store, 100, 1000)
+    assert sweep(store, None, Limits(0, 0), NOTHING, dry=True).files == 1
+    assert kept(store) == {digest}
+
+
+def test_an_empty_store_is_swept_too(store: Store) -> None:
+    assert sweep(store, None, Limits(0, 0), NOTHING).left_bytes == 0
+
+
+def test_using_a_file_makes_it_young(store: Store) -> None:
+    first, second = add(store, 100, 1000), add(store, 100, 2000)
+    store.path(first)
+    sweep(store, None, Limits(100, 0), NOTHING)
+    assert kept(store) == {first}
+    assert second not in kept(store)
+
+
+@pytest.mark.parametrize(
+    ("most", "needed", "gone"),
+    [
+        (3, "", ["a"]),
+        (2, "", ["a", "b"]),
+        (2, "a", ["b", "c"]),
+        (0, "abcd", []),
+        (4, "", []),
+        (9, "", []),
+    ],
+)
+def test_images_beyond_the_bound_go_oldest_first(most: int, needed: str, gone: list[str]) -> None:
+    images = [(float(used), letter * TAG_DIGITS) for used, letter in enumerate("abcd")]
+    keep = Needed(frozenset(), frozenset(Digest(letter * 64) for letter in needed))
+    surplus = surplus_images(images, Limits(0, most), keep)
+    assert surplus == [letter * TAG_DIGITS for letter in gone]
+
+
+@pytest.mark.engine
+def test_an_image_and_its_stamp_are_removed(engine: Engine, store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "rootfs.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.addfile(tarfile.TarInfo(secrets.token_hex(8)))
+    digest = hash_file(path).sha256
+    ensure_image(engine, digest, lambda: contextlib.nullcontext(path))
+    stamp_image(store, digest)
+    before = sweep(store, engine, ROOMY, NOTHING, dry=True)
+    assert (before.images, before.left_images > 0) == (0, True)
+    for _turn in range(2):  # the second time it is gone already
+        remove_image(engine, store, digest[:TAG_DIGITS])
+    with pytest.raises(NotThereError):
+        engine.get(f"/images/{image_tag(digest)}/json", dict[str, object])
+    assert list((store.root / "images").iterdir()) == []
+
+
+def test_the_command_says_what_it_did_and_needs_no_engine(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/engine.sock")
+    add(store, 100, 1000)
+    words = ["gc", "--store", str(store.root), "--project", str(tmp_path), "--max-size"]
+    done = CliRunner().invoke(command, [*words, "50", "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["files"] == 1
+    assert "images were not looked at" in done.stderr
+    done = CliRunner().invoke(command, [*words, "1G", "--dry-run"])
+    assert "would remove 0 files (0 B) and 0 images" in done.stdout
+
+
+@pytest.mark.parametrize("size", ["-1", "1X", "much", "1.5G", "G"])
+def test_a_size_that_is_none_is_refused(size: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(command, ["gc", "--store", str(tmp_path), "--max-size", size])
+    assert done.exit_code == 2
+    assert "is no size such as 20G" in done.stderr or "No such option" in done.stderr

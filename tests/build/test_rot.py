@@ -1,0 +1,238 @@
+"""What is vanishing is told while it is still in the store, and nothing is fetched to know."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+import pytest
+
+from relsign.build.inputs.asking import is_served
+from relsign.build.inputs.lock import Asking
+from relsign.build.inputs.rot import Standing, find_rot
+from relsign.build.store import Store
+from relsign.cli.main import execute
+from relsign.errors import HostError, RelsignError
+from relsign.formats.lock import LockedWheel
+from relsign.formats.names import Digest
+from relsign.formats.recipe import Archive, DebianSource, Git, Source, UpstreamSignature
+from tests.build.inputs_project import Bundled, change_lock, debian_project, image_project
+from tests.build.served import Server, served, serving
+
+AA_PATH = "pool/main/z/aa/aa_1.0_all.deb"
+BB_PATH = "pool/main/z/bb/bb_1.0_all.deb"
+A = Digest("a" * 64)
+
+
+def put(folder: Path, name: str, data: bytes) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def rot(project: Bundled, *mirrors: str, sources: tuple[Source, ...] = ()) -> dict[str, Standing]:
+    lock = project.workspace.lock("small")
+    asking = Asking(project.folder, mirrors)
+    return {each.name: each for each in find_rot([lock], sources, project.store, asking)}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Bundled:
+    return debian_project(tmp_path)
+
+
+def test_three_states_of_a_package(tmp_path: Path, project: Bundled) -> None:
+    put(tmp_path / "archive", AA_PATH, b"aa")
+    with served(tmp_path / "archive") as mirror:
+        found = rot(project, mirror)
+        assert (found[AA_PATH].state, found[BB_PATH].state) == ("served", "only in this store")
+        assert found[BB_PATH].reason == "not there any more"
+        project.store.path(found[BB_PATH].sha256).unlink()
+        assert rot(project, mirror)[BB_PATH].state == "gone"
+        # Of another size it is another file.
+        put(tmp_path / "archive", BB_PATH, b"other")
+        assert rot(project, mirror)[BB_PATH].state == "gone"
+    assert found[AA_PATH].of == "small"
+
+
+def test_any_mirror_will_do_also_one_on_disk(tmp_path: Path, project: Bundled) -> None:
+    put(tmp_path / "one", AA_PATH, b"aa")
+    put(tmp_path / "two", BB_PATH, b"bb")
+    with served(tmp_path / "one") as mirror:
+        found = rot(project, mirror, f"file://{tmp_path}/two")
+    assert {each.state for each in found.values()} == {"served"}
+
+
+def test_when_nobody_answers_it_is_the_network(project: Bundled) -> None:
+    with pytest.raises(HostError, match="nobody answers"):
+        rot(project, "http://127.0.0.1:1")
+
+
+def signed(url: str, digest: Digest) -> Archive:
+    signature = UpstreamSignature(
+        file="b.tar.asc", sha256=A, key="keys/b.asc", fingerprint="A" * 40
+    )
+    return Archive(name="b", sha256=digest, url=f"{url}/b.tar", file="b.tar", signature=signature)
+
+
+def test_sources_are_asked_for_too(tmp_path: Path, project: Bundled) -> None:
+    archive = tmp_path / "archive"
+    for name in (AA_PATH, BB_PATH, "b.tar", "pool/main/e/ed/ed_1.orig.tar.gz"):
+        put(archive, name, b"xx")
+    with served(archive) as mirror:
+        debian = DebianSource(name="ed", sha256=A, package="ed", file="ed_1.orig.tar.gz")
+        git = Git(name="g", sha256=A, url="file:///nonexistent", commit="1" * 40)
+        found = rot(project, mirror, sources=(debian, signed(mirror, A), git))
+    states = {name: each.state for name, each in found.items()}
+    assert states == {
+        AA_PATH: "served",
+        BB_PATH: "served",
+        "ed_1.orig.tar.gz": "served",
+        "b.tar": "served",
+        "b.tar.asc": "gone",
+        git.file: "gone",
+    }
+
+
+def test_a_wheel_is_looked_up_on_the_index(
+    tmp_path: Path, project: Bundled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = tuple(
+        LockedWheel(name="flit", version=v, file=f"flit-{v}-py3-none-any.whl", sha256=A, size=1)
+        for v in ("1.0", "2.0", "3.0")
+    )
+    change_lock(project, wheels=wheels)
+    put(
+        tmp_path / "archive", "flit/index.html",
+        f'<a href="flit-1.0-py3-none-any.whl#sha256={A}">flit-1.0-py3-none-any.whl</a>'
+        f'<a href="x/flit-2.0-py3-none-any.whl#sha256={"b" * 64}">flit-2.0-py3-none-any.whl</a>'
+        .encode(),
+    )  # fmt: skip
+    for name, data in ((AA_PATH, b"aa"), (BB_PATH, b"bb")):
+        put(tmp_path / "archive", name, data)
+    with served(tmp_path / "archive") as address:
+        monkeypatch.setenv("PIP_INDEX_URL", address)
+        found = rot(project, address)
+    assert found[wheels[0].file].state == "served"
+    assert found[wheels[1].file].state == "gone"  # of that name, with other bytes
+    assert found[wheels[2].file].state == "gone"
+    assert "no such file" in found[wheels[2].file].reason
+
+
+def test_a_layer_is_asked_for_at_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = image_project(tmp_path, (b"one", b"two"))
+    one = hashlib.sha256(b"one").hexdigest()
+    put(tmp_path / "registry", f"v2/team/small/blobs/sha256:{one}", b"one")
+    with served(tmp_path / "registry") as address:
+        monkeypatch.setenv("RELSIGN_REGISTRY", address)
+        states = [each.state for each in rot(project).values()]
+    assert states == ["served", "only in this store"]
+
+
+def test_the_command_says_what_vanishes_and_what_to_do(
+    tmp_path: Path, project: Bundled, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "archive", AA_PATH, b"aa")
+    words = ["lock", "small", "--rot", "--project", str(project.folder)]
+    words += ["--store", str(project.store.root)]
+    with served(tmp_path / "archive") as mirror:
+        assert execute([*words, "--mirror", mirror]) == 1
+        captured = capsys.readouterr()
+        assert captured.out == (f"only in this store: small: {BB_PATH}  (not there any more)\n")
+        assert "relsign inputs export" in captured.err
+        assert execute([*words, "--mirror", mirror, "--json"]) == 1
+        document = json.loads(capsys.readouterr().out)
+        put(tmp_path / "archive", BB_PATH, b"bb")
+        assert execute([*words, "--mirror", mirror]) == 0
+    assert document["counts"] == {"served": 1, "only in this store": 1}
+    assert [row["name"] for row in document["inputs"]] == [AA_PATH, BB_PATH]
+
+
+# --- the question itself ------------------------------------------------------------------------
+
+
+class _Odd(BaseHTTPRequestHandler):
+    """Answers by path; remembers what it was asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        self.asked.append(f"{self.command} {self.path}")
+        kind = self.path.strip("/")
+        status = int(kind) if kind.isdigit() else 200
+        if kind == "no-head" and self.command == "HEAD":
+            status = 405
+        if kind in {"around", "away"}:
+            status = 302
+        self.send_response(status)
+        if kind == "around":
+            self.send_header("Location", "/there")
+        elif kind == "away":
+            self.send_header("Location", "/away")
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+
+    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 - its name there
+        """Say nothing."""
+
+
+@contextmanager
+def odd() -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+    handler = type("Handler", (_Odd,), {"asked": asked})
+    with serving(Server(("127.0.0.1", 0), handler)) as address:
+        yield address, asked
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "expected"),
+    [
+        ("there", 7, True),
+        ("there", None, True),
+        ("there", 8, False),
+        ("around", 7, True),
+        ("no-head", 7, True),
+        ("404", None, False),
+        ("410", None, False),
+        ("403", None, HostError),
+        ("418", None, HostError),
+        ("away", None, HostError),
+    ],
+)
+def test_the_answer_to_the_question(
+    path: str,
+    size: int | None,
+    expected: bool | type[RelsignError],  # noqa: FBT001 - a table
+) -> None:
+    with odd() as (address, asked):
+        if isinstance(expected, bool):
+            assert is_served(f"{address}/{path}", size) is expected
+        else:
+            with pytest.raises(expected):
+                is_served(f"{address}/{path}", size)
+    assert asked[0] == f"HEAD /{path}"
+
+
+def test_nothing_is_stored_by_asking(tmp_path: Path, project: Bundled) -> None:
+    lock = msgspec.structs.replace(project.workspace.lock("small"), wheels=())
+    for name, data in ((AA_PATH, b"aa"), (BB_PATH, b"bb")):
+        put(tmp_path / "archive", name, data)
+    empty = Store(tmp_path / "empty")
+    with served(tmp_path / "archive") as mirror:
+        found = find_rot([lock], (), empty, Asking(tmp_path, (mirror,)))
+    assert [each.state for each in found] == ["served", "served"]
+    assert not empty.root.exists()
