@@ -10,7 +10,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +22,7 @@ from relsign.build.collect import BuiltFile
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.image import ensure_image
 from relsign.build.gc import stamp_image
-from relsign.build.normalise.apply import normalise_file
+from relsign.build.normalise.artifacts import normalise_artifacts
 from relsign.build.profile import Profile
 from relsign.build.rootfs import environment_file, image_kind
 from relsign.build.run import BuildEvent, BuildRequest, run_build
@@ -39,7 +39,6 @@ from relsign.formats.fingerprint import (
 from relsign.formats.lock import BuilderLock
 from relsign.formats.recipe import Source, Target
 from relsign.system.clock import now_utc
-from relsign.system.files import hash_file
 from relsign.system.workspace import Workspace
 
 
@@ -126,27 +125,6 @@ def build_target(
     _check_expected(target, files)
     fingerprint = _fingerprint(workspace, target, profile, files, built.without)
     return BuiltTarget(fingerprint, started_at, now_utc())
-
-
-def normalise_artifacts(target: Target, files: tuple[BuiltFile, ...]) -> tuple[BuiltFile, ...]:
-    """Rewrite the artifacts whose recipe asks for it, and return what they are then.
-
-    Raises InputError, leaving none of the target's artifacts, where one cannot be.
-    """
-    wanted = {artifact.name: artifact.normalise for artifact in target.artifact}
-    epoch = None if target.source_date_epoch == "unset" else target.source_date_epoch
-    done: list[BuiltFile] = []
-    try:
-        for file in files:
-            names = wanted.get(file.name, ())
-            normalise_file(file.path, names, epoch)
-            found = hash_file(file.path) if names else file
-            done.append(replace(file, sha256=found.sha256, size=found.size))
-    except BaseException:
-        for file in files:
-            file.path.unlink(missing_ok=True)
-        raise
-    return tuple(done)
 
 
 def check_lock_is_current(workspace: Workspace, builder: str, lock: BuilderLock) -> None:

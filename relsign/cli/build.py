@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", default=1, show_default=True,
               help="Targets to build at once, each on a CPU of its own.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Build also what is built already.")
+@click.option("--check", "twins", is_flag=True,
+              help="Build again under other conditions too, as `relsign check` does, and say in "
+              "the link what came out.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Fetch nothing; everything must be in the store.")
 @click.option("--reveal", is_flag=True,
               help="Build nothing; show the build that was committed to.")  # fmt: skip
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 @passphrase_option
 def build(
     name: str | None, cpu: int | None, jobs: int, workspace: Workspace, store: Path, keys: Path,
-    descriptor: int | None, *, force: bool, offline: bool, reveal: bool, verbose: bool,
+    descriptor: int | None, *, force: bool, twins: bool, offline: bool, reveal: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Build every target of the recipe, run its checks and record what came out.
 
@@ -77,7 +80,7 @@ def build(
     if not offline:
         fetch_inputs(workspace, Store(store))
     with connect(os.environ) as engine:
-        plan = _plan(engine, store, cpu, jobs, verbose=verbose)
+        plan = _plan(engine, store, cpu, jobs, twins=twins, verbose=verbose)
         _build_and_record(plan, workspace, release, name, signing)
 
 
@@ -108,7 +111,9 @@ def _is_built(workspace: Workspace, release: ReleaseFolder, name: str | None) ->
     return True
 
 
-def _plan(engine: Engine, store: Path, cpu: int | None, jobs: int, *, verbose: bool) -> Plan:
+def _plan(
+    engine: Engine, store: Path, cpu: int | None, jobs: int, *, twins: bool, verbose: bool
+) -> Plan:
     from relsign.build.profile import load_profile
     from relsign.build.store import Store
     from relsign.build.target import Bench, allowed_cpus
@@ -116,7 +121,7 @@ def _plan(engine: Engine, store: Path, cpu: int | None, jobs: int, *, verbose: b
 
     cpus = allowed_cpus() if cpu is None else (cpu,)
     bench = Bench(engine, Store(store), store / "bound", cpus[0])
-    return Plan(bench, load_profile(), dict(os.environ), cpus[:jobs], verbose)
+    return Plan(bench, load_profile(), dict(os.environ), cpus[:jobs], verbose, twins)
 
 
 def _build_and_record(

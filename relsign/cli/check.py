@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +63,7 @@ def check(
     targets = _targets(workspace, names)
     if not offline:
         fetch_inputs(workspace, Store(store))
-    results = _check_all(workspace, targets, store, left_out, keep, verbose=verbose)
+    results = check_targets(workspace, targets, store, left_out, keep, verbose=verbose)
     if as_json:
         click.echo(json.dumps(check_json(results), indent=2))
     else:
@@ -99,7 +98,7 @@ def _targets(workspace: Workspace, names: tuple[str, ...]) -> tuple[Target, ...]
     return tuple(targets[name] for name in dict.fromkeys(names)) or tuple(targets.values())
 
 
-def _check_all(
+def check_targets(
     workspace: Workspace,
     targets: tuple[Target, ...],
     store: Path,
@@ -108,6 +107,7 @@ def _check_all(
     *,
     verbose: bool,
 ) -> tuple[Checked, ...]:
+    """Check the targets one after another; `keep` is where their builds' files stay, if given."""
     from relsign.build.engine.connection import connect, other_engine
     from relsign.build.profile import load_profile
     from relsign.build.store import Store
@@ -118,32 +118,30 @@ def _check_all(
     cpus = allowed_cpus()
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(connect(os.environ))
-        folder = stack.enter_context(_folder(keep))
+        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relsign-check-")))
+        folder = temporary / "built" if keep is None else _new_folder(keep)
         other = None if "engine" in left_out else other_engine(os.environ, engine)
         if other is not None:
             stack.enter_context(other)
         bench = Bench(engine, Store(store), store / "bound", cpus[0])
-        plan = CheckPlan(load_profile(), cpus, folder, other, left_out, now_utc())
+        plan = CheckPlan(
+            load_profile(), cpus, folder, temporary / "bound", other, left_out, now_utc()
+        )
         return tuple(
             _check_one(bench, workspace, target, plan, verbose=verbose) for target in targets
         )
 
 
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    """Yield an empty folder for the builds, removed in the end unless it is to be kept."""
+def _new_folder(keep: Path) -> Path:
+    """Return a folder that was not there, for builds that are to be looked at afterwards."""
     from relsign.system.files import make_folder
 
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="relsign-check-") as name:
-            yield Path(name)
-        return
-    if keep.exists():
+    if os.path.lexists(keep):
         raise InputError(
             "the folder is there already", where=os.fspath(keep), hint="name a new one for --keep"
         )
     make_folder(keep)
-    yield keep.absolute()
+    return keep.absolute()
 
 
 def _check_one(

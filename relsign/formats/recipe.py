@@ -239,6 +239,10 @@ class Recipe(Document, frozen=True, kw_only=True):
         refuse_repeats("artifact", self.artifact_names)
         refuse_repeats("check", (c.name for c in self.check))
         known = set(self.artifact_names)
+        # Not an ending reserved for all: recipes of earlier releases may have such a file.
+        for target in self.target:
+            if f"{target.name}.cdx.json" in known:
+                raise ValueError(f"artifact name is reserved for relsign: {target.name}.cdx.json")
         for check in self.check:
             for name in check.artifacts:
                 if name not in known:

@@ -107,7 +107,10 @@ def end_processes(folder: Path) -> None:
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if f"{folder}/".encode() in (place / "cmdline").read_bytes():
-                os.kill(int(place.name), 9)
+                # A container's own processes do not name the folder; their shim is their parent.
+                children = (place / "task" / place.name / "children").read_text().split()
+                for process in (*children, place.name):
+                    os.kill(int(process), 9)
     time.sleep(0.5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -13,9 +14,13 @@ from pathlib import Path
 import pytest
 
 from relsign.build.engine.connection import Engine, connect
+from relsign.build.engine.image import ensure_image
+from relsign.build.engine.leftovers import list_containers
 from relsign.errors import HostError
 from relsign.system.process import PATH
-from tests.build.conftest import ENGINE_TOOL, run_tool
+from tests.build.conftest import ENGINE_TOOL, RootFs, run_tool
+from tests.build.endless import endless_build
+from tests.build.room import Room
 
 
 class Checkout:
@@ -147,6 +152,29 @@ if can_start_its_own():
         pid = int((checkout.folder / "out/engine/dockerd.pid").read_text())
         os.kill(pid, signal.SIGKILL)
         assert answers(checkout.start())
+
+    @pytest.mark.engine
+    def test_containers_of_a_killed_engine_end(
+        checkout: Checkout, rootfs: RootFs, cache: Path
+    ) -> None:
+        with connect({"DOCKER_HOST": checkout.start()}) as engine:
+            image = ensure_image(engine, rootfs.sha256, lambda: contextlib.nullcontext(rootfs.path))
+            room = Room(engine, image, cache, checkout.folder / "room")
+            with endless_build(room) as process:
+                container = list_containers(engine)[0].identity
+                assert processes_of(container)
+                os.kill(int((checkout.folder / "out/engine/dockerd.pid").read_text()), 9)
+                process.kill()
+                assert checkout.run("stop").returncode == 0
+                assert processes_of(container) == []
+
+    def processes_of(container: str) -> list[str]:
+        found = []
+        for place in Path("/proc").glob("[0-9]*/cgroup"):
+            with contextlib.suppress(OSError):
+                if container in place.read_text():
+                    found.append(place.parent.name)
+        return found
 
     @pytest.mark.engine
     def test_a_checkout_that_was_deleted_meanwhile(checkout: Checkout) -> None:

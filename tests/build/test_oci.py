@@ -242,9 +242,17 @@ def test_the_archive_says_nothing_but_layers(tmp_path: Path, store: Store) -> No
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize("which", ["engine", "podman"])
 def test_a_build_in_an_image_of_two_layers(
-    tmp_path: Path, engine: Engine, rootfs: RootFs, address: str, store: Store, cache: Path
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    which: str,
+    rootfs: RootFs,
+    address: str,
+    cache: Path,
 ) -> None:
+    engine: Engine = request.getfixturevalue(which)
+    store = Store(tmp_path / "store")
     marker = layer_tar({"etc/marker": b"from the second layer\n"})
     made = make_image([rootfs.path.read_bytes(), marker])
     push(address, "team/small", made)

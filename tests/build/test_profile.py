@@ -15,7 +15,7 @@ from relsign.formats.canonical import decode_canonical, encode_canonical
 
 DIGESTS = {
     "hardened-1": "8453a960463397c61c2e123676fbdcd84c5bb61526bdd4b183f3a2ab07ccea74",
-    "hardened-2": "2aabeafaea80679cce64b51164547d6c5aa5ba4435e9eb6ca16d52dcb344d1f6",
+    "hardened-2": "87e4980f548d87cce4ad0ba15c6b43c90716670c42a3de61eb0e3f5772a0b8d6",
 }
 PROFILES = tuple(sorted(DIGESTS))
 

@@ -177,8 +177,7 @@ def private_apt(definition: BuilderDefinition, mirrors: Sequence[str]) -> Iterat
     targets = [
         target
         for target in index_targets()
-        if suite in {target.release, target.codename}
-        and target.component in definition.components
+        if suite in {target.release, target.codename} and target.component in definition.components
     ]
     addresses = [parse_mirror(text) for text in mirrors] or [target.uri for target in targets]
     if not addresses:

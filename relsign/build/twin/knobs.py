@@ -47,9 +47,9 @@ class Machine:
     faketime: Path | None = None
     """The library that shows programs another clock."""
     clock_held: Path | None = None
-    """File that makes the library start every process at one time."""
+    """File whose own time is when the library starts every process."""
     clock_ahead: Path | None = None
-    """File that makes it start them 400 days later."""
+    """The same, 400 days later."""
     locale: Path | None = None
     """A compiled locale `OTHER_LOCALE`."""
     has_other_engine: bool = False
@@ -131,9 +131,10 @@ def _with_clock(setup: Setup, machine: Machine, settings: Path | None) -> Setup 
         # builds, and in one order with what the build makes.
         "NO_FAKE_STAT": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_FMT": "%s",
-        # Not by value: a build that records its variables would then show the clock.
+        # Not by value: a build that records its variables would then show the clock, and
+        # the library would read a date by whatever TZ says just then.
         "FAKETIME_TIMESTAMP_FILE": f"{INSIDE}/clock",
+        "FAKETIME_FOLLOW_FILE": f"{INSIDE}/clock",
     }
     if taken := sorted(variables.keys() & setup.recipe_variables.keys()):
         return NotVaried(f"the recipe sets {taken[0]}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from relsign.build.twin.knobs import OTHER_LOCALE, Machine
-from relsign.system.files import make_folder, write_whole
+from relsign.system.files import host_error, make_folder, write_whole
 from relsign.system.process import PATH, run_program
 
 LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib")
@@ -17,6 +18,9 @@ HELD_BY = timedelta(days=1)
 """The held clock is a day ahead, so that no file seems to come from the future."""
 AHEAD_BY = timedelta(days=400)
 FILE_MODE = 0o444
+FOLLOW = b"%\n"
+"""The library's word for: every process starts at the time of the file it is told to follow."""
+SECOND = 10**9
 
 
 def look_at_machine(
@@ -30,9 +34,13 @@ def look_at_machine(
     clocks = []
     for name, ahead in (("clock-held", HELD_BY), ("clock-ahead", HELD_BY + AHEAD_BY)):
         clocks.append(folder / name)
-        # An @ starts every process anew at that moment (faketime(1), "advanced").
-        text = f"@{int((now + ahead).timestamp())}\n"
-        write_whole(clocks[-1], text.encode(), FILE_MODE)
+        write_whole(clocks[-1], FOLLOW, FILE_MODE)
+        # In the middle of a second: what is read soon after the start is read as that one.
+        at = int((now + ahead).timestamp()) * SECOND + SECOND // 2
+        try:
+            os.utime(clocks[-1], ns=(at, at))
+        except OSError as error:
+            raise host_error(error, clocks[-1]) from error
     return Machine(
         cpus=cpus,
         faketime=find_faketime(),

@@ -28,12 +28,17 @@ from relsign.system.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class CheckPlan:
-    """How to check; `folder` is empty and gets every build's files in folders of their own."""
+    """How to check.
+
+    `folder` gets every build's files, in folders of their own; `bound` what is shown to
+    containers.  Both are new, and the caller's to remove.
+    """
 
     profile: Profile
     cpus: tuple[int, ...]
     """Numbers of the CPUs that builds may use; two show whether a build counts them."""
     folder: Path
+    bound: Path
     other: Engine | None
     """An engine of another kind, if one runs here."""
     left_out: Mapping[str, str]
@@ -67,7 +72,7 @@ def check_target(
         return images[other_engine]
 
     machine = look_at_machine(
-        plan.folder / "bound", plan.cpus, plan.now, has_other_engine=plan.other is not None
+        plan.bound, plan.cpus, plan.now, has_other_engine=plan.other is not None
     )
     with contextlib.ExitStack() as stack:
         sources = tuple(
@@ -75,6 +80,6 @@ def check_target(
             for index, source in enumerate(recipe.source)
         )
         subject = Subject(target, target.directory or recipe.source[0].name, sources, room)
-        workshop = Workshop(subject, plan.folder / target.name, plan.folder / "bound", listener)
+        workshop = Workshop(subject, plan.folder / target.name, plan.bound, listener)
         setup = setup_for(target, plan.profile, (bench.cpu,))
         return check_subject(workshop, setup, machine, plan.left_out, on_build)

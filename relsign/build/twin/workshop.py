@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from relsign.build.engine.connection import Engine
+from relsign.build.normalise.artifacts import normalise_artifacts
 from relsign.build.profile import Profile
 from relsign.build.run import BuildRequest, run_build
-from relsign.build.target import Listener, normalise_artifacts
+from relsign.build.target import Listener
 from relsign.build.twin.arrange import arranged
 from relsign.build.twin.knobs import Setup
 from relsign.errors import InputError

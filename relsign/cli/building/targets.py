@@ -13,11 +13,15 @@ from relsign.build.jobs import run_jobs, stop_own_containers
 from relsign.build.profile import Profile
 from relsign.build.sbom import make_sbom
 from relsign.build.target import Bench, BuiltTarget, Listener, build_target, prepare_image
+from relsign.build.twin.verdict import twin_of
 from relsign.cli.building.table import LiveTable
+from relsign.cli.check import check_targets
+from relsign.cli.checking import check_lines
 from relsign.cli.progress import BuildTalk
 from relsign.cli.talk import talk
 from relsign.crypto.digest import sha256_hex
 from relsign.formats.recipe import Check, Target
+from relsign.formats.twin import Twin
 from relsign.sign.commit import BuiltRelease
 from relsign.sign.links import BuildTimes, Papers, describe_host
 from relsign.system.files import make_folder, write_whole
@@ -36,6 +40,8 @@ class Plan:
     cpus: tuple[int, ...]
     """One for each target that may be built at the same time."""
     verbose: bool
+    twins: bool
+    """Whether to build again under other conditions, and say in the link what came out."""
 
 
 def build_release(plan: Plan, workspace: Workspace, staged: Path) -> BuiltRelease:
@@ -56,6 +62,7 @@ def build_release(plan: Plan, workspace: Workspace, staged: Path) -> BuiltReleas
         Finished(fingerprints, staged / "artifacts"),
         lambda check: _check_listener(check, staged, plan),
     )
+    twins = _build_twins(plan, workspace)
     info = plan.bench.engine.describe()
     return BuiltRelease(
         fingerprints=fingerprints,
@@ -67,7 +74,20 @@ def build_release(plan: Plan, workspace: Workspace, staged: Path) -> BuiltReleas
         },
         host=describe_host(info.name, info.version, machine_platform(), operating_system()),
         checked=checked,
+        twins=twins,
     )
+
+
+def _build_twins(plan: Plan, workspace: Workspace) -> tuple[Twin, ...]:
+    if not plan.twins:
+        return ()
+    targets = workspace.recipe().target
+    results = check_targets(
+        workspace, targets, plan.bench.store.root, {}, None, verbose=plan.verbose
+    )
+    for line in check_lines(results):
+        talk(line)
+    return tuple(sorted((twin_of(result) for result in results), key=lambda twin: twin.target))
 
 
 def _write_papers(workspace: Workspace, built: BuiltTarget, staged: Path) -> Papers:
