@@ -29,6 +29,8 @@ from tests.build.registry import layer_tar
 from tests.projects import PROGRAM
 
 ONE, TWO = layer_tar({"etc/one": b"1"}), layer_tar({"etc/marker": b"2\n"})
+ALONE = ("unshare", "--net", *(() if os.geteuid() == 0 else ("--map-root-user", "--map-auto")))
+"""What runs a program without any network."""
 PROJECT_FILES = [
     "builders/small/builder.lock",
     "builders/small/builder.toml",
@@ -250,7 +252,7 @@ def test_a_bundle_builds_the_same_with_an_empty_store_and_no_network(
     make(project, tmp_path / "bundle")
     other, into = Store(tmp_path / "other"), tmp_path / "into"
     import_inputs(tmp_path / "bundle", other, into=into)
-    assert build(into, other, "unshare", "--net", "--map-root-user") == first
+    assert build(into, other, *ALONE) == first
 
 
 def build(folder: Path, store: Store, *before: str) -> str:
@@ -284,6 +286,6 @@ def test_debians_packages_or_their_root_rebuild_with_nothing_else(
     other, into = Store(tmp_path / "other"), tmp_path / "into"
     import_inputs(tmp_path / "bundle", other, into=into)
     try:
-        assert build(into, other, "unshare", "--net", "--map-root-user") == first
+        assert build(into, other, *ALONE) == first
     finally:
         engine.tell("DELETE", f"/images/{image_tag(lock.rootfs.sha256)}", {"force": "true"})
