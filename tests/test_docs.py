@@ -20,6 +20,7 @@ from relsign.formats import (
     commitment,
     dsse_policy,
     fingerprint,
+    inputs,
     layout,
     link,
     listing,
@@ -203,6 +204,7 @@ def test_every_command_named_in_the_text_exists(page: Path) -> None:
 
 FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "bundle": (bundle.Bundle,),
+    "inputs": (inputs.Inputs, inputs.BundledFile, inputs.Content, inputs.ProjectFile),
     "builder": (
         lock.BuilderDefinition,
         lock.BuilderLock,

@@ -68,6 +68,8 @@ if rmdir "$1/usr/share/man/man1" 2>/dev/null; then
     touch -r "$1/.manuals" "$1/usr/share/man"
 fi
 rm "$1/.manuals"
+# Java's copy of the certificates bears the time it was made; no build has a network.
+rm -f "$1/etc/ssl/certs/java/cacerts"
 mkdir -p "$1/{PYTHON_FOLDER}"
 for language in LANGUAGES/*.tar; do
     if [ -e "$language" ]; then

@@ -27,9 +27,10 @@ from relsign.build.engine.leftovers import remove_leftovers
 from relsign.build.failure import explain_failure
 from relsign.build.limit import TimeLimit
 from relsign.build.log import BuildLog
+from relsign.build.moved import check_lock_is_current
 from relsign.build.profile import Profile
 from relsign.build.run import BuildEvent, ending_on_signals
-from relsign.build.target import Bench, Listener, check_lock_is_current, prepare_image
+from relsign.build.target import Bench, Listener, prepare_image
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, RelsignError, VerificationError
 from relsign.formats.canonical import shorten

@@ -22,13 +22,14 @@ from relsign.build.collect import BuiltFile
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.image import ensure_image
 from relsign.build.gc import stamp_image
+from relsign.build.moved import check_lock_is_current
 from relsign.build.normalise.artifacts import normalise_artifacts
 from relsign.build.profile import Profile
 from relsign.build.rootfs import environment_file, image_kind
 from relsign.build.run import BuildEvent, BuildRequest, run_build
 from relsign.build.store import Store
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import InputError, VerificationError
+from relsign.errors import VerificationError
 from relsign.formats.fingerprint import (
     BuiltArtifact,
     EnvironmentDigest,
@@ -125,19 +126,6 @@ def build_target(
     _check_expected(target, files)
     fingerprint = _fingerprint(workspace, target, profile, files, built.without)
     return BuiltTarget(fingerprint, started_at, now_utc())
-
-
-def check_lock_is_current(workspace: Workspace, builder: str, lock: BuilderLock) -> None:
-    """Refuse a lock made from another definition; raise InputError."""
-    wanted = sha256_hex(workspace.definition_bytes(builder))
-    if lock.definition_sha256 != wanted:
-        raise InputError(
-            "builder.toml changed since it was locked",
-            where=f"builders/{builder}/builder.lock: definition_sha256",
-            expected=wanted,
-            got=lock.definition_sha256,
-            hint=f"run `relsign lock {builder}`",
-        )
 
 
 @contextlib.contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from relsign.build.inputs.environment import fetch_environment, missing_files
 from relsign.build.inputs.sources import FetchedSource, SourceContext, fetch_sources
+from relsign.build.moved import check_lock_is_current
 from relsign.build.store import Store
-from relsign.build.target import check_lock_is_current
 from relsign.cli.progress import fetching
 from relsign.cli.talk import talk
 from relsign.system.workspace import Workspace

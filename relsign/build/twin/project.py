@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from relsign.build.engine.connection import Engine
+from relsign.build.moved import check_lock_is_current
 from relsign.build.profile import Profile
 from relsign.build.target import (
     Bench,
     Listener,
-    check_lock_is_current,
     prepare_image,
     source_stream,
 )
