@@ -35,11 +35,6 @@ SERIAL_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:relsign:fingerprint")
 KINDS = {"source": ComponentType.FILE, "oci": ComponentType.CONTAINER}
 
 
-def sbom_file(target: str) -> str:
-    """Return the file name of a target's bill of materials."""
-    return f"{target}.cdx.json"
-
-
 def make_sbom(recipe: Recipe, target: Target, lock: BuilderLock, fingerprint: Fingerprint) -> bytes:
     """Return the bill of materials of a built target, as sorted JSON.
 

@@ -85,7 +85,7 @@ def build(
 
 
 def _is_built(workspace: Workspace, release: ReleaseFolder, name: str | None) -> bool:
-    """Say so if what would be built is there; never while a commitment is to be shown."""
+    """Say so if what would be built is there; builds that were committed to say it themselves."""
     from relsign.build.profile import load_profile
     from relsign.cli.building.place import final_folder, show_unchanged
     from relsign.cli.building.signing import builder_named
@@ -94,7 +94,7 @@ def _is_built(workspace: Workspace, release: ReleaseFolder, name: str | None) ->
     from relsign.system.clock import now_utc
 
     folder = final_folder(release, name)
-    if not folder.is_dir():
+    if not folder.is_dir() or (name is not None and workspace.policy().commit):
         return False
     profile = load_profile()
     found = find_finished(

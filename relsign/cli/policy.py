@@ -120,6 +120,8 @@ def show_layout(layout: Layout, root: TrustedRoot) -> None:
     for rule in build.expected_products:
         if rule[0] == "REQUIRE":
             talk(f"  requires {rule[1]}")
+    if layout.has_checks:
+        talk("  the recipe's checks must pass, at each builder who counts")
     named = {key.keyval.public for key in layout.keys.values()}
     builders = [p for p in root.having("builder") if {m.hex() for m in p.key.materials} <= named]
     talk(f"  {build.threshold} of {len(builders)} builders must agree:")

@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote
 
 import msgspec
 
@@ -24,6 +23,8 @@ from relsign.formats.names import HexDigest
 from relsign.formats.recipe import DebianSource, Git, PypiSdist, Source
 
 Ecosystem = Literal["source", "deb", "pypi", "npm", "golang", "cargo", "oci"]
+
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_~:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def package_url(kind: str, path: tuple[str, ...], version: str = "", **qualifier
 
 def _encoded(text: str) -> str:
     # The specification leaves the colon of epochs and digests as it is.
-    return quote(text, safe=":")
+    return "".join(chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}" for byte in text.encode())
 
 
 def _pypi(name: str) -> str:

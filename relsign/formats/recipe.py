@@ -63,6 +63,11 @@ Normaliser = Literal["ar-1", "gzip-1", "tar-1", "zip-1"]
 """Rewrites an archive so that nothing depends on when and where it was made."""
 
 
+def sbom_file(target: str) -> str:
+    """Return the file name of a target's bill of materials."""
+    return f"{target}.cdx.json"
+
+
 class Project(Document, frozen=True, kw_only=True):
     """The release this recipe makes."""
 
@@ -241,8 +246,8 @@ class Recipe(Document, frozen=True, kw_only=True):
         known = set(self.artifact_names)
         # Not an ending reserved for all: recipes of earlier releases may have such a file.
         for target in self.target:
-            if f"{target.name}.cdx.json" in known:
-                raise ValueError(f"artifact name is reserved for relsign: {target.name}.cdx.json")
+            if (name := sbom_file(target.name)) in known:
+                raise ValueError(f"artifact name is reserved for relsign: {name}")
         for check in self.check:
             for name in check.artifacts:
                 if name not in known:

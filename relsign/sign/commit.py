@@ -20,7 +20,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -53,6 +53,7 @@ from relsign.formats.policy import Thresholds
 from relsign.formats.twin import Twin
 from relsign.sign.links import BuildTimes, seal, sign_evidence
 from relsign.sign.materials import require_own_materials
+from relsign.sign.papers import find_papers
 from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
 from relsign.system.files import (
     exchange_folders,
@@ -292,11 +293,12 @@ def require_committed(
 
 
 def reveal_build(
-    release: ReleaseFolder, held: Held, heard: Commitments, party: Party, sign: Sign
+    workspace: Workspace, held: Held, heard: Commitments, party: Party, sign: Sign
 ) -> Path:
     """Show a held build: links that open the commitment and name all that were heard.
 
-    `heard` comes from `require_committed`, which alone decides whether it is time.
+    `heard` comes from `require_committed`, which alone decides whether it is time, and the
+    inputs of `workspace` are those of the build (`require_unchanged`).
     Returns the builder's folder.  Raises InputError, and shows nothing, where the held
     build is no longer what was committed to.
     """
@@ -315,9 +317,14 @@ def reveal_build(
         twins=held.build.twins,
     )
     checked = held.build.checked or ()
-    evidence = sign_evidence(held.fingerprints, held.times, party, sign, byproducts, checked)
+    times = {
+        f.target: replace(held.times[f.target], papers=find_papers(workspace, f, held.folder))
+        for f in held.fingerprints
+    }
+    evidence = sign_evidence(held.fingerprints, times, party, sign, byproducts, checked)
     for name, data in evidence.items():
         write_whole(held.folder / name, data)
+    release = workspace.release()
     final = release.build_of(party.name)
     check_release_folder(release)
     make_real_folder(release.builds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -13,6 +14,7 @@ from relsign.build.explain.difference import Difference
 from relsign.build.twin.verdict import Blame, Checked, twin_of
 from relsign.cli.checking import check_json, check_lines
 from relsign.cli.main import execute
+from relsign.formats.recipe import Normaliser
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "leaky"
 FOUND = Found(CAUSES["host-name"], ("a.txt > line 1",))
@@ -26,7 +28,7 @@ HOST = Blame(
 
 def checked(
     *blames: Blame,
-    verdict: Literal[identical, normalised, different] = "different",
+    verdict: Literal["identical", "normalised", "different"] = "different",
     normalisers: tuple[Normaliser, ...] = (),
 ) -> Checked:
     names = tuple(sorted({name for blame in blames for name in blame.artifacts}))

@@ -430,7 +430,7 @@ def test_what_was_heard_is_fixed_by_the_caller(copies: dict[str, Copy]) -> None:
     heard = require_committed(a.release, party, a.parties, a.workspace.policy().thresholds, NOW)
     held = find_held(a.release, party)
     assert held is not None
-    folder = reveal_build(a.release, held, heard, party, a.signer("builder-a"))
+    folder = reveal_build(a.workspace, held, heard, party, a.signer("builder-a"))
     assert folder == a.release.build_of("builder-a")
     assert a.link("builder-a").byproducts.heard == heard.heard
     assert a.link("builder-a").byproducts.commitment_salt == held.build.salt
@@ -451,7 +451,7 @@ def test_what_was_checked_before_the_commitment_is_shown_with_the_build(
     assert held is not None
     alone = Thresholds(owners=1, signers=1, builders=1, organisations=1)
     heard = require_committed(a.release, party, (party,), alone, NOW)
-    reveal_build(a.release, held, heard, party, sign)
+    reveal_build(a.workspace, held, heard, party, sign)
     assert a.link("builder-a").byproducts.twins == (twin,)
     path = a.release.build_of("builder-a") / link_file_name("check", party.keyid)
     check = parse_link(parse_envelope(path.read_bytes(), "").payload)

@@ -120,7 +120,7 @@ def _reveal(workspace: Workspace, release: ReleaseFolder, signing: Signing, held
     )
     for line in heard.ignored:
         talk(f"  ignored: {line}")
-    folder = reveal_build(release, held, heard, party, signing.sign)
+    folder = reveal_build(workspace, held, heard, party, signing.sign)
     talk(f"  heard {len(heard.standing)} commitments: {', '.join(heard.standing)}")
     show_result(held.fingerprints, folder)
     compare_with_others(release, party.name, held.fingerprints)

@@ -19,11 +19,12 @@ from relsign.cli.check import check_targets
 from relsign.cli.checking import check_lines
 from relsign.cli.progress import BuildTalk
 from relsign.cli.talk import talk
-from relsign.crypto.digest import sha256_hex
-from relsign.formats.recipe import Check, Target
+from relsign.formats.fingerprint import Fingerprint
+from relsign.formats.recipe import Check, Target, sbom_file
 from relsign.formats.twin import Twin
 from relsign.sign.commit import BuiltRelease
 from relsign.sign.links import BuildTimes, Papers, describe_host
+from relsign.sign.papers import find_papers
 from relsign.system.files import make_folder, write_whole
 from relsign.system.machine import machine_platform, operating_system
 from relsign.system.workspace import Workspace
@@ -68,7 +69,7 @@ def build_release(plan: Plan, workspace: Workspace, staged: Path) -> BuiltReleas
         fingerprints=fingerprints,
         times={
             b.fingerprint.target: BuildTimes(
-                b.started_at, b.finished_at, _write_papers(workspace, b, staged)
+                b.started_at, b.finished_at, _write_papers(workspace, b.fingerprint, staged)
             )
             for b in built
         },
@@ -90,14 +91,13 @@ def _build_twins(plan: Plan, workspace: Workspace) -> tuple[Twin, ...]:
     return tuple(sorted((twin_of(result) for result in results), key=lambda twin: twin.target))
 
 
-def _write_papers(workspace: Workspace, built: BuiltTarget, staged: Path) -> Papers:
+def _write_papers(workspace: Workspace, fingerprint: Fingerprint, staged: Path) -> Papers:
     """Write the bill of materials, and return what provenance says in full."""
     recipe = workspace.recipe()
-    target = next(t for t in recipe.target if t.name == built.fingerprint.target)
-    lock = workspace.lock(target.builder)
-    sbom = make_sbom(recipe, target, lock, built.fingerprint)
-    write_whole(staged / f"{target.name}.cdx.json", sbom)
-    return Papers(recipe.source, lock, sha256_hex(sbom))
+    target = next(t for t in recipe.target if t.name == fingerprint.target)
+    sbom = make_sbom(recipe, target, workspace.lock(target.builder), fingerprint)
+    write_whole(staged / sbom_file(target.name), sbom)
+    return find_papers(workspace, fingerprint, staged)
 
 
 def _say_missing(knobs: tuple[str, ...]) -> None:
