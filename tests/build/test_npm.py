@@ -103,37 +103,32 @@ def tree_of(folder: Path) -> dict[str, object]:
     return found
 
 
-def test_the_folders_are_those_that_npm_itself_makes(
-    registry: Registry, store: Store, tmp_path: Path
-) -> None:
-    windows = b"#!/usr/bin/env node\r\nlet a;\r\n"
-    programs = {"tool": "./bin/tool.js", "../other": "bin/other.js", "none": "none.js"}
-    registry.put(
-        "tool",
-        "1.0.0",
-        tarball(
-            *("tool", "1.0.0"),
-            Entry("package/bin/tool.js", windows),
-            Entry("package/bin/other.js", b"#!/usr/bin/env node\n", mode=0o600),
-            Entry("package/.gitignore", b"ignored"),
-            Entry("package/sub/.gitignore", b"dropped"),
-            Entry("package/sub/.npmignore", b"kept"),
-            Entry("package/link", type=b"2", target="package.json"),
-            Entry("package/run.sh", b"", mode=0o6755),
-            bin=programs,
-            dependencies={"@a/word": "^1.0.0"},
-        ),
-        bin=programs,
-        dependencies={"@a/word": "^1.0.0"},
-    )
-    registry.put(
-        *("@a/word", "1.5.0"),
-        tarball("@a/word", "1.5.0", Entry("package/x.js", b"one"), bin="x.js"),
-        bin="x.js",
-    )
-    registry.put(*("@a/word", "2.0.0"), tarball("@a/word", "2.0.0", Entry("package/y.js", b"two")))
+PROGRAMS = {"tool": "./bin/tool.js", "../other": "bin/other.js", "none": "none.js"}
+TOOL = (
+    Entry("package/bin/tool.js", b"#!/usr/bin/env node\r\nlet a;\r\n"),
+    Entry("package/bin/other.js", b"#!/usr/bin/env node\n", mode=0o600),
+    Entry("package/.gitignore", b"ignored"),
+    Entry("package/sub/.gitignore", b"dropped"),
+    Entry("package/sub/.npmignore", b"kept"),
+    Entry("package/link", type=b"2", target="package.json"),
+    Entry("package/run.sh", b"", mode=0o6755),
+)
+
+
+def put_odd_packages(registry: Registry) -> None:
+    """Serve packages with whatever npm treats in a way of its own."""
+    more = {"bin": PROGRAMS, "dependencies": {"@a/word": "^1.0.0"}}
+    registry.put("tool", "1.0.0", tarball("tool", "1.0.0", *TOOL, **more), **more)
+    word = tarball("@a/word", "1.5.0", Entry("package/x.js", b"one"), bin="x.js")
+    registry.put("@a/word", "1.5.0", word, bin="x.js")
+    word = tarball("@a/word", "2.0.0", Entry("package/y.js", b"two"))
+    registry.put("@a/word", "2.0.0", word)
     registry.put("only-mac", "1.0.0", tarball("only-mac", "1.0.0"), os=["darwin"])
-    (tmp_path / "project").mkdir()
+
+
+def install_with_npm(project: Path, cache: Path) -> dict[str, object]:
+    """Return the folders that npm itself makes of those packages."""
+    project.mkdir()
     wanted = {
         "name": "project",
         "version": "1.0.0",
@@ -141,13 +136,20 @@ def test_the_folders_are_those_that_npm_itself_makes(
         "devDependencies": {"tool": "1.0.0"},
         "optionalDependencies": {"only-mac": "1.0.0"},
     }
-    (tmp_path / "project/package.json").write_text(json.dumps(wanted))
-    words = ["npm", "install", "--ignore-scripts", "--cache", str(tmp_path / "cache")]
+    (project / "package.json").write_text(json.dumps(wanted))
+    words = ["npm", "install", "--ignore-scripts", "--cache", str(cache)]
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier"]
-    subprocess.run([*words, *quiet], cwd=tmp_path / "project", check=True, capture_output=True)
-    made = tree_of(tmp_path / "project/node_modules")
+    subprocess.run([*words, *quiet], cwd=project, check=True, capture_output=True)
+    made = tree_of(project / "node_modules")
     del made[".package-lock.json"]
+    return made
 
+
+def test_the_folders_are_those_that_npm_itself_makes(
+    registry: Registry, store: Store, tmp_path: Path
+) -> None:
+    put_odd_packages(registry)
+    made = install_with_npm(tmp_path / "project", tmp_path / "cache")
     packages = parse_npm_lock((tmp_path / "project/package-lock.json").read_bytes(), "amd64")
     locked = lock_npm(packages, store)
     fetch_npm(locked, Store(tmp_path / "other"))

@@ -126,7 +126,7 @@ def _remove(engine: Engine, path: str) -> bool:
         return False
     except HostError as error:
         # Another build is removing the same leftover: one of the two is enough.
-        if "already in progress" in error.got:
+        if any(words in error.got for words in ("already in progress", "in use")):
             return False
         raise
     return True

@@ -1,0 +1,212 @@
+"""`relsign build` on the real engine: several targets, checks, and what is not done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from relsign.build.engine.connection import Engine
+from relsign.build.engine.leftovers import OWNER_LABEL, list_containers
+from relsign.build.store import Store
+from relsign.crypto.digest import sha256_hex
+from relsign.errors import InputError, VerificationError
+from relsign.formats.fingerprint import parse_fingerprint
+from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
+from relsign.formats.names import Digest
+from tests.build.conftest import RootFs
+from tests.projects import execute
+
+pytestmark = pytest.mark.engine
+
+HEAD = """\
+[project]
+name = "a"
+version = "1"
+
+[[source]]
+kind = "archive"
+name = "a"
+file = "a-1.tar"
+url = "https://example.org/a-1.tar"
+sha256 = "{sha256}"
+"""
+TARGET = """
+[[target]]
+name = "{name}"
+builder = "b"
+source_date_epoch = 1700000000
+commands = [{commands}]
+artifact = [{{ path = "{name}.bin" }}]
+"""
+CHECK = """
+[[check]]
+name = "content"
+builder = "b"
+commands = ["{command}"]
+"""
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Place:
+    folder: Path
+    store: Path
+    source: Digest
+
+    def recipe(self, *parts: str) -> None:
+        text = HEAD.format(sha256=self.source) + "".join(parts)
+        (self.folder / "relsign.toml").write_text(text)
+
+    @property
+    def words(self) -> list[str]:
+        return ["build", "--offline", "--project", str(self.folder), "--store", str(self.store)]
+
+    def build(self, *words: str) -> int:
+        return execute([*self.words, *words])
+
+    @property
+    def built(self) -> Path:
+        return self.folder / "release" / "a-1" / "unsigned"
+
+
+def target(name: str, *commands: str) -> str:
+    listed = ", ".join(json.dumps(command) for command in commands)
+    return TARGET.format(name=name, commands=listed)
+
+
+@pytest.fixture
+def place(tmp_path: Path, rootfs: RootFs, image: str) -> Place:
+    """Return a project whose environment is in the engine already."""
+    assert image
+    store = Store(tmp_path / "store")
+    source = tmp_path / "a.tar"
+    with tarfile.open(source, "w") as tar:
+        tar.addfile(tarfile.TarInfo("a-1/empty"))
+    digest = store.add_file(source).sha256
+    package = tmp_path / "package"
+    package.write_bytes(b"package")
+    builder = tmp_path / "project" / "builders" / "b"
+    builder.mkdir(parents=True)
+    definition = b'name = "b"\nsuite = "bookworm"\npackages = ["make"]\n'
+    (builder / "builder.toml").write_bytes(definition)
+    lock = BuilderLock(
+        builder="b",
+        definition_sha256=sha256_hex(definition),
+        suite="bookworm",
+        architecture="amd64",
+        source_date_epoch=1,
+        packages=(
+            LockedPackage(
+                name="make",
+                version="1",
+                architecture="amd64",
+                sha256=store.add_file(package).sha256,
+                size=7,
+                path="pool/main/make.deb",
+            ),
+        ),
+        wheels=(),
+        rootfs=RootFileSystem(sha256=rootfs.sha256, size=1),
+    )
+    (builder / "builder.lock").write_bytes(lock.to_bytes())
+    return Place(tmp_path / "project", store.root, digest)
+
+
+def ids(place: Place) -> dict[str, str]:
+    return {path.name: sha256_hex(path.read_bytes()) for path in place.built.glob("*.json")}
+
+
+def test_two_targets_at_once_come_out_as_one_after_the_other(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = [target(name, f"echo {name} >{name}.bin", "sleep 0.2") for name in ("x", "y", "z")]
+    place.recipe(*targets, CHECK.format(command="grep -qx x x.bin; test -s y.bin; test -s z.bin"))
+    assert place.build() == 0
+    alone, said = ids(place), capsys.readouterr().out
+    assert place.build("--force", "--jobs", "2") == 0
+    assert (ids(place), capsys.readouterr().out) == (alone, said)
+    assert sorted(path.name for path in place.built.iterdir()) == [
+        "artifacts", "build.link.unsigned", "check.link.unsigned", "logs", "source.link.unsigned",
+        *(f"{name}.{ending}.json" for name in "xyz" for ending in ("cdx", "fingerprint")),
+    ]  # fmt: skip
+
+
+def test_what_is_built_is_not_built_again(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.recipe(target("x", "date >x.bin"))
+    assert place.build() == 0
+    first = capsys.readouterr()
+    assert place.build() == 0
+    again = capsys.readouterr()
+    assert again.out == first.out
+    assert "unchanged since it was built" in again.err
+    assert "running" in first.err
+    assert "running" not in again.err
+    assert place.build("--force") == 0
+    assert "running" in capsys.readouterr().err
+
+
+def test_a_failed_check_refuses_and_leaves_what_was_there(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.recipe(target("x", "echo one >x.bin"))
+    assert place.build() == 0
+    before = ids(place)
+    place.recipe(target("x", "echo one >x.bin"), CHECK.format(command="grep -x two x.bin"))
+    assert place.build() == VerificationError.exit_code
+    said = capsys.readouterr().err
+    assert "check content" in said
+    assert "grep -x two x.bin" in said
+    assert ids(place) == before
+    assert list((place.folder / "release" / "a-1" / "builds").iterdir()) == []
+
+
+def test_one_failing_target_ends_the_others(place: Place, engine: Engine) -> None:
+    place.recipe(target("x", "sleep 300; touch x.bin"), target("y", "sleep 1; exit 7"))
+    started = time.monotonic()
+    assert place.build("--jobs", "2") == InputError.exit_code
+    assert time.monotonic() - started < SECONDS
+    assert not place.built.exists()
+    assert left_by(os.getpid(), engine) == []
+
+
+def left_by(process: int, engine: Engine) -> list[str]:
+    """Return the containers of a process of this machine."""
+    labels = [(found.labels or {}).get(OWNER_LABEL, "") for found in list_containers(engine)]
+    return [label for label in labels if f"/{process}/" in label]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_nothing(place: Place, engine: Engine, jobs: str) -> None:
+    place.recipe(target("x", "sleep 300; touch x.bin"), target("y", "sleep 300; touch y.bin"))
+    program = "import sys; from relsign.cli.main import run; sys.exit(run())"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *place.words, "--jobs", jobs],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "running" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(SECONDS) == 130
+    assert "Traceback" not in said
+    assert left_by(process.pid, engine) == []
+    assert not place.built.exists()
+
+
+def test_what_an_engine_cannot_fix_would_stand_in_the_fingerprint(place: Place) -> None:
+    place.recipe(target("x", "touch x.bin"))
+    assert place.build() == 0
+    path = place.built / "x.fingerprint.json"
+    assert not parse_fingerprint(path.read_bytes()).profile.without
