@@ -20,7 +20,7 @@ test-slow: dev ## the tests that build for minutes: every example, twice, under 
 	@tools/with-engine $(BIN)/pytest -n 2 --dist loadfile -m slow $(ARGS)
 
 benchmark: dev ## speed as ratios against named peers; needs a finished `make demo`
-	@$(BIN)/python benchmarks/ratios.py
+	@tools/with-engine $(BIN)/python benchmarks/ratios.py $(ARGS)
 
 check: dev ## lint, format, types, import direction
 	@$(BIN)/ruff check

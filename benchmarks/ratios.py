@@ -3,7 +3,7 @@
 Never a test: machines differ and are busy.  A row is the median of paired runs of whole
 processes, one after the other; its ratio is the median of the pairs' ratios.
 
-    benchmarks/ratios.py [starting] [verifying] [hashing] [signing]
+    benchmarks/ratios.py [starting] [verifying] [hashing] [signing] [frost] [building]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import building
 import frost
 import hashing
 import signing
@@ -25,6 +26,7 @@ SUBJECTS = {
     "hashing": hashing.measure,
     "signing": signing.measure,
     "frost": frost.measure,
+    "building": building.measure,
 }
 
 

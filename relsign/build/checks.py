@@ -30,9 +30,10 @@ from relsign.build.log import BuildLog
 from relsign.build.moved import check_lock_is_current
 from relsign.build.profile import Profile
 from relsign.build.run import BuildEvent, ending_on_signals
+from relsign.build.sandbox.view import missing_knobs
 from relsign.build.target import Bench, Listener, prepare_image
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import InputError, RelsignError, VerificationError
+from relsign.errors import HostError, InputError, RelsignError, VerificationError
 from relsign.formats.canonical import shorten
 from relsign.formats.fingerprint import BuiltArtifact, EnvironmentDigest, Fingerprint
 from relsign.formats.recipe import Check
@@ -107,9 +108,27 @@ def run_check(bench: Bench, image: str, profile: Profile, look: Look, listener: 
         remove_leftovers(bench.engine)
         listener.on_event(BuildEvent("start"))
         with open_container(bench.engine, image, profile, settings) as container:
+            _require_fixed(missing_knobs(container, profile), look)
             container.put(profile.build_folder, tar)
             _Running(container, profile, check, listener).run_in_time()
         listener.on_event(BuildEvent("done"))
+
+
+def _require_fixed(missing: tuple[str, ...], look: Look) -> None:
+    """Refuse to check in a container that controls less than those that built.
+
+    A link of a check names no profile: it is the fingerprints', and what those say the
+    engine could not fix is all that may be missing here.  Raises HostError.
+    """
+    known = {knob for each in look.built.fingerprints for knob in each.profile.without or ()}
+    if more := sorted(set(missing) - known):
+        raise HostError(
+            "the engine does not fix for a check what it fixed for the builds",
+            where=f"check {look.check.name}",
+            expected=f"nothing missing but {', '.join(sorted(known))}" if known else "all fixed",
+            got=f"not in force: {', '.join(more)}",
+            hint="look with `relsign doctor --probe`; build and check on one engine",
+        )
 
 
 class _Running:

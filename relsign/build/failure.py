@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from relsign.build.engine.container import Container
 from relsign.build.log import BuildLog
 from relsign.build.profile import Profile
 from relsign.errors import HostError, InputError
+
+TOO_LITTLE_BYTES = 8 << 20
+"""With less memory than this left, small programs are killed while they start."""
 
 
 def explain_failure(
@@ -22,16 +26,19 @@ def explain_failure(
     lines = log.lines()
     shown = "\n".join(["the log ends:", *(f"  {line}" for line in lines)]) if lines else ""
     state = container.state()
-    if not state.running and not state.out_of_memory:
-        return HostError("the build's container was stopped", where=where, hint=shown)
-    if state.out_of_memory or _was_out_of_memory(container):
+    if state.out_of_memory or (state.running and _was_out_of_memory(container)):
         return InputError(
             "the build ran out of memory",
             where=where,
-            expected=f"at most {profile.memory_bytes >> 20} MiB, files in /build included",
+            expected=_memory_words(profile),
             got=f"exit code {code}",
             hint=shown,
         )
+    if not container.state().running:
+        # Where memory ended the first process of all, Podman does not always say so.
+        doubt = f"if nobody stopped it, its memory was full: {_memory_words(profile)}"
+        hint = "\n".join(filter(None, (shown, doubt)))
+        return HostError("the build's container was stopped", where=where, hint=hint)
     full = any("no space left on device" in line.lower() for line in lines)
     return InputError(
         "the build folder is full" if full else "command failed",
@@ -42,13 +49,25 @@ def explain_failure(
     )
 
 
+def _memory_words(profile: Profile) -> str:
+    return f"at most {profile.memory_bytes >> 20} MiB, files in /build included"
+
+
 def _was_out_of_memory(container: Container) -> bool:
-    """Ask the container's own control group: make, for one, hides that a child was killed."""
+    """Ask the container's own control group: make, for one, hides that a child was killed.
+
+    Where files fill the memory, what asks is killed, too, or does not even start: then
+    the engine, which counts from outside, says whether there is no room left.
+    """
     said = bytearray()
     files = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
-    container.execute(("cat", *files), said.extend)
+    with contextlib.suppress(HostError):
+        container.execute(("cat", *files), said.extend)
     counts = _numbers(said.decode("utf-8", "replace"))
-    return counts.get("oom_kill", 0) > 0
+    if "oom_kill" in counts or not container.state().running:
+        return counts.get("oom_kill", 0) > 0
+    memory = container.memory()
+    return 0 < memory.limit <= memory.used + TOO_LITTLE_BYTES
 
 
 def _numbers(text: str) -> Mapping[str, int]:

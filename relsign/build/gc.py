@@ -10,7 +10,9 @@ given project needs stays in any case.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,15 @@ class Swept:
     left_images: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A stored file and when it was last used, in seconds since 1970."""
+
+    used: float
+    size: int
+    path: Path
+
+
 class _Listed(msgspec.Struct):
     tags: list[str] | None = msgspec.field(name="RepoTags", default=None)
 
@@ -97,42 +108,59 @@ def sweep(
 
     Without an `engine` no image is looked at.  Raises HostError if disk or engine refuse.
     """
-    files = _files(store, needed)
-    surplus = sum(size for _, size, _, _ in files) - limits.max_bytes
+    files = _files(store, "*/*")
+    surplus = sum(file.size for file in files) - limits.max_bytes
     gone: list[int] = []
-    for _, size, is_needed, path in sorted(files, key=lambda file: file[0]):
+    for file in sorted(files, key=lambda file: file.used):
         if surplus <= 0:
             break
-        if is_needed:
+        if file.path.name in needed.files or not _remove(file, dry=dry):
             continue
-        if not dry:
-            path.unlink(missing_ok=True)
-        surplus -= size
-        gone.append(size)
+        surplus -= file.size
+        gone.append(file.size)
+    broken = [file.size for file in _broken_off(store) if _remove(file, dry=dry)]
     images = [] if engine is None else _images(store, engine)
     old = [] if engine is None else surplus_images(images, limits, needed)
     for tag in old:
         if engine is not None and not dry:
             remove_image(engine, store, tag)
     return Swept(
-        files=len(gone),
-        bytes=sum(gone),
+        files=len(gone) + len(broken),
+        bytes=sum(gone) + sum(broken),
         images=len(old),
-        left_bytes=sum(size for _, size, _, _ in files) - sum(gone),
+        left_bytes=sum(file.size for file in files) - sum(gone),
         left_images=len(images) - len(old),
     )
 
 
-def _files(store: Store, needed: Needed) -> list[tuple[float, int, bool, Path]]:
-    """Return last use, size, whether it is needed, and place of every stored file."""
+def _files(store: Store, pattern: str) -> list[_Stored]:
+    """Return the files below the store that match; one that goes meanwhile is left out."""
     found = []
-    try:
-        for path in (store.root / "sha256").glob("*/*"):
+    for path in (store.root / "sha256").glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
             status = path.lstat()
-            found.append((status.st_mtime, status.st_size, path.name in needed.files, path))
-    except OSError as error:
-        raise host_error(error, store.root) from error
+            found.append(_Stored(status.st_mtime, status.st_size, path))
     return found
+
+
+def _broken_off(store: Store) -> list[_Stored]:
+    """Return what was left half written when its process was killed."""
+    before = time.time() - STALE_TEMPORARY_SECONDS
+    return [file for file in _files(store, ".*.tmp") if file.used < before]
+
+
+def _remove(file: _Stored, *, dry: bool) -> bool:
+    """Remove a file, unless somebody used it since it was looked at; say whether it goes."""
+    try:
+        if file.path.lstat().st_mtime != file.used:
+            return False
+        if not dry:
+            file.path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise host_error(error, file.path) from error
+    return True
 
 
 def _images(store: Store, engine: Engine) -> list[tuple[float, str]]:
@@ -141,8 +169,10 @@ def _images(store: Store, engine: Engine) -> list[tuple[float, str]]:
     found = []
     for listed in engine.get("/images/json", list[_Listed]):
         for tag in _our_tags(listed.tags or ()):
-            stamp = stamps.get(tag)
-            found.append((stamp.stat().st_mtime if stamp else 0.0, tag))
+            used = 0.0
+            with contextlib.suppress(KeyError, FileNotFoundError):
+                used = stamps[tag].stat().st_mtime
+            found.append((used, tag))
     return sorted(found)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from relsign.cli.options import project_option, store_option
+from relsign.cli.options import project_option, registry_option, store_option
 from relsign.cli.show import human_size
 from relsign.cli.talk import talk
 from relsign.system.workspace import Workspace
@@ -16,15 +16,23 @@ from relsign.system.workspace import Workspace
 @click.command(short_help="Fetch and verify sources and environments.")
 @click.option("--mirror", "mirrors", multiple=True, metavar="URL",
               help="Debian archive to try before this machine's own; may be repeated.")  # fmt: skip
+@registry_option
 @click.option("--image/--no-image", default=True, show_default=True,
               help="Also bootstrap the environment's image in the container engine.")  # fmt: skip
 @project_option
 @store_option
-def fetch(mirrors: tuple[str, ...], workspace: Workspace, store: Path, *, image: bool) -> None:
+def fetch(
+    mirrors: tuple[str, ...],
+    registry: str | None,
+    workspace: Workspace,
+    store: Path,
+    *,
+    image: bool,
+) -> None:
     """Fetch what the recipe names, once, and check every digest and signature.
 
-    Sources come from where their kind says; Debian and Python packages from the
-    hosts this machine is configured for. After it, `relsign build` needs no network.
+    Sources come from where their kind says; packages from the hosts this machine
+    is configured for, images from a registry. After it, `relsign build` needs no network.
     """
     from relsign.build.engine.connection import connect
     from relsign.build.store import Store
@@ -33,7 +41,7 @@ def fetch(mirrors: tuple[str, ...], workspace: Workspace, store: Path, *, image:
     from relsign.cli.progress import BuildTalk
 
     kept = Store(store)
-    for source in fetch_inputs(workspace, kept, mirrors):
+    for source in fetch_inputs(workspace, kept, mirrors, registry):
         signed = ""
         if source.signed is not None:
             signed = f"  upstream signature good: {source.signed.fingerprint}"

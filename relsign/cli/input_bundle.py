@@ -80,7 +80,9 @@ def import_(file: Path, into: Path | None, store: Path, *, as_json: bool) -> Non
         came = import_inputs(file, Store(store), into=into, progress=progress)
     _show(came, as_json=as_json, more={"into": str(into) if into else None})
     if into is not None:
-        talk(f"wrote {show_path(into)}; look at its relsign.toml before you build it")
+        talk(f"wrote {show_path(into)}; build it only if you trust whoever locked its packages:")
+        talk("Debian packages run scripts of their own, outside the container, when an environment "
+             "is made of them")  # fmt: skip
         talk(f"next: relsign build --offline --project {show_path(into)}")
 
 

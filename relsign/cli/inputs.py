@@ -12,9 +12,16 @@ from relsign.system.workspace import Workspace
 
 
 def fetch_inputs(
-    workspace: Workspace, store: Store, mirrors: tuple[str, ...] = ()
+    workspace: Workspace,
+    store: Store,
+    mirrors: tuple[str, ...] = (),
+    registry: str | None = None,
 ) -> tuple[FetchedSource, ...]:
-    """Bring sources and locked packages of the recipe into the store, each verified."""
+    """Bring sources and locked packages of the recipe into the store, each verified.
+
+    `mirrors` are Debian archives and `registry` an image registry to ask instead of this
+    machine's own.
+    """
     recipe = workspace.recipe()
     for name in recipe.builders:
         lock = workspace.lock(name)
@@ -23,7 +30,7 @@ def fetch_inputs(
         if missing:
             talk(f"  fetching {len(missing)} files of environment {name}")
         with fetching(f"environment {name}") as progress:
-            fetch_environment(lock, store, mirrors, progress)
+            fetch_environment(lock, store, mirrors, progress, registry)
     context = SourceContext(workspace.folder, mirrors=mirrors)
     with fetching("sources") as progress:
         return fetch_sources(recipe, store, context, progress)

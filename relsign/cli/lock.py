@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relsign.cli.options import json_option, project_option, show_path, store_option
+from relsign.cli.options import (
+    json_option,
+    project_option,
+    registry_option,
+    show_path,
+    store_option,
+)
 from relsign.cli.show import human_size, short_digest
 from relsign.cli.talk import say, talk
 from relsign.errors import InputError, NotEnoughError
@@ -46,8 +52,7 @@ class _Wish:
     "--mirror", "mirrors", multiple=True, metavar="URL",
     help="Debian archive to use instead of this machine's own; may be repeated.",
 )  # fmt: skip
-@click.option("--registry", metavar="URL",
-              help="Image registry.  [default: RELSIGN_REGISTRY]")  # fmt: skip
+@registry_option
 @json_option
 @project_option
 @store_option

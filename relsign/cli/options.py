@@ -79,6 +79,13 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")(function)
 
 
+def registry_option(function: F) -> F:
+    """Add ``--registry URL``; None leaves it to the variable."""
+    return click.option(
+        "--registry", metavar="URL", help="Image registry.  [default: RELSIGN_REGISTRY]"
+    )(function)
+
+
 def exchange_option(function: F) -> F:
     """Add ``--exchange PLACE``."""
     option = click.option(

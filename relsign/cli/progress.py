@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from relsign.build.run import BuildEvent
 from relsign.build.target import Listener
-from relsign.cli.talk import talk
+from relsign.cli.talk import printable, talk
 from relsign.formats.canonical import shorten
 
 STAGES = {
@@ -21,6 +23,7 @@ STAGES = {
     "collect": "collecting",
     "done": "done",
 }
+_TEXT = re.compile(r"[^\n\t]+")
 
 
 @contextmanager
@@ -45,6 +48,11 @@ class BuildTalk:
     target: str
     log: BinaryIO
     show_log: bool
+    _decoder: codecs.IncrementalDecoder = field(
+        # A character may come in two chunks; what is not UTF-8 is replaced.
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"),
+        init=False,
+    )
 
     def listener(self) -> Listener:
         """Return the callbacks the build calls."""
@@ -60,8 +68,9 @@ class BuildTalk:
     def _log(self, chunk: bytes) -> None:
         self.log.write(chunk)
         if self.show_log:
-            text = chunk.decode("utf-8", "replace")
-            sys.stderr.write("".join(c if c.isprintable() or c in "\n\t" else "?" for c in text))
+            # The log is the build's: nothing but its lines and tabs may steer the terminal.
+            text = self._decoder.decode(chunk)
+            sys.stderr.write(_TEXT.sub(lambda found: printable(found[0]), text))
 
     def _bootstrap(self, builder: str) -> None:
         talk(f"  ● {builder}  bootstrapping the environment from its lock (about 20 s)")

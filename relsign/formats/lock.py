@@ -43,6 +43,9 @@ ArchivePath = Annotated[
         r"pool/[A-Za-z0-9][A-Za-z0-9._+~%-]*(?:/[A-Za-z0-9][A-Za-z0-9._+~%-]*)+",
     ),
 ]
+WheelVersion = Annotated[
+    str, shaped("up to 64 of 0-9 A-Z a-z . + ! _ -", r"[0-9A-Za-z.+!_-]{1,64}")
+]
 WheelName = Annotated[
     str, shaped("the file name of a wheel", r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,195}\.whl")
 ]
@@ -218,7 +221,7 @@ class LockedWheel(Document, frozen=True, kw_only=True):
     """One pure Python wheel."""
 
     name: Name
-    version: Annotated[str, shaped("up to 64 of 0-9 A-Z a-z . + ! _ -", r"[0-9A-Za-z.+!_-]{1,64}")]
+    version: WheelVersion
     file: WheelName
     sha256: HexDigest
     size: Size

@@ -27,6 +27,8 @@ from relsign.formats.names import shaped
 
 MAX_LOCK_BYTES = 16 << 20
 MAX_ENTRIES = 20_000
+MAX_PLACE = 1024
+"""Characters in the folder of a package, as in a name of an archive."""
 LOCK_VERSIONS = (2, 3)
 SYSTEM = "linux"
 PROCESSORS = {"amd64": "x64", "arm64": "arm64"}
@@ -90,6 +92,8 @@ def parse_npm_lock(
     places: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for place, entry in lock.packages.items():
         at = f"{where}: packages[{shorten(place)}]"
+        if len(place) > MAX_PLACE:
+            raise InputError("folder's name is too long", where=at, expected=f"{MAX_PLACE} at most")
         if not place or (entry.in_bundle and _is_carried(place, carriers, at)):
             continue
         _refuse_unserved(place, entry, at)

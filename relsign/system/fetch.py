@@ -182,7 +182,7 @@ def open_response(
                 raise ServerRefusedError(current, response.status)
             return response
         response.close()
-        target = _target(current, response.headers.get("Location", ""))
+        target = redirect_target(current, response.headers.get("Location", ""))
         if current.startswith("https:") and not target.startswith("https:"):
             raise HostError("redirect leaves https", where=redacted(current), got=redacted(target))
         if parse_http_url(target).netloc != parse_http_url(current).netloc:
@@ -191,7 +191,8 @@ def open_response(
     raise HostError("too many redirects", where=redacted(url), expected=f"{limits.redirects}")
 
 
-def _target(current: str, location: str) -> str:
+def redirect_target(current: str, location: str) -> str:
+    """Return where a redirect of `current` leads; raise HostError if that is no URL."""
     try:
         return urljoin(current, location)
     except ValueError as error:

@@ -12,16 +12,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec import UNSET
 
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.leftovers import OWNER_LABEL, list_containers
+from relsign.build.profile import load_profile
 from relsign.build.store import Store
+from relsign.build.target import Bench, Listener, build_target
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, VerificationError
 from relsign.formats.fingerprint import parse_fingerprint
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.formats.names import Digest
+from relsign.system.workspace import Workspace
 from tests.build.conftest import RootFs
 from tests.projects import execute
 
@@ -185,7 +190,12 @@ def left_by(process: int, engine: Engine) -> list[str]:
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_leaves_nothing(place: Place, engine: Engine, jobs: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)]
+)
+def test_a_build_that_is_ended_leaves_nothing(
+    place: Place, engine: Engine, jobs: str, number: signal.Signals, code: int
+) -> None:
     place.recipe(target("x", "sleep 300; touch x.bin"), target("y", "sleep 300; touch y.bin"))
     program = "import sys; from relsign.cli.main import run; sys.exit(run())"
     with subprocess.Popen(
@@ -197,16 +207,28 @@ def test_ctrl_c_leaves_nothing(place: Place, engine: Engine, jobs: str) -> None:
         for line in process.stderr:
             if "running" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said = process.stderr.read()
-        assert process.wait(SECONDS) == 130
+        assert process.wait(SECONDS) == code
     assert "Traceback" not in said
     assert left_by(process.pid, engine) == []
     assert not place.built.exists()
 
 
-def test_what_an_engine_cannot_fix_would_stand_in_the_fingerprint(place: Place) -> None:
+def test_what_an_engine_does_not_fix_stands_in_the_fingerprint(
+    place: Place, cache: Path, tmp_path: Path, engine: Engine
+) -> None:
     place.recipe(target("x", "touch x.bin"))
-    assert place.build() == 0
-    path = place.built / "x.fingerprint.json"
-    assert not parse_fingerprint(path.read_bytes()).profile.without
+    workspace = Workspace(place.folder)
+    bench = Bench(engine, Store(place.store), cache, 0)
+    listener = Listener(*[lambda _: None] * 3)
+    whole = load_profile()
+    # As from an engine that drops these settings: looked at from inside, they are not there.
+    lacking = {**(whole.checks or {}), "signals": "false", "host name": 'is "$hostname" no'}
+    for checks, missing in ((whole.checks, UNSET), (lacking, ("host name", "signals"))):
+        profile = msgspec.structs.replace(whole, checks=checks)
+        output = tmp_path / f"{missing is UNSET}"
+        wanted = workspace.recipe().target[0]
+        built = build_target(bench, workspace, wanted, profile, output, listener)
+        read = parse_fingerprint(built.fingerprint.to_bytes())
+        assert read.profile.without == missing

@@ -22,7 +22,7 @@ from relsign.build.run import BuildEvent
 from relsign.build.store import Store
 from relsign.build.target import Bench, Listener
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.errors import HostError, InputError, NotEnoughError, VerificationError
 from relsign.formats.fingerprint import BuiltArtifact, Fingerprint
 from relsign.formats.lock import parse_lock
 from relsign.formats.recipe import Check
@@ -159,6 +159,46 @@ def test_nothing_it_writes_is_kept(table: Table, engine: Engine) -> None:
     assert (table.folder / "a").read_bytes() == b"a"
     # A second one finds what the first one found.
     assert table.look(built, "ls -A; cat a") == "a\na"
+    assert left_behind(engine) == 0
+
+
+def controlling(profile: Profile, **checks: str) -> Profile:
+    """Return a profile some of whose knobs look as if the engine had not fixed them."""
+    return msgspec.structs.replace(profile, checks={**(profile.checks or {}), **checks})
+
+
+def lacking(built: Finished, *knobs: str) -> Finished:
+    """Return what was built as if the builds' engine had not fixed some knobs."""
+    (made,) = built.fingerprints
+    profile = msgspec.structs.replace(made.profile, without=knobs or msgspec.UNSET)
+    return Finished((msgspec.structs.replace(made, profile=profile),), built.folder)
+
+
+def test_what_the_builds_lacked_a_check_may_lack(table: Table) -> None:
+    table.profile = controlling(table.profile, **{"host name": "false", "umask": "false"})
+    built = table.finished(a=b"a")
+    assert table.look(lacking(built, "host name", "umask"), "cat a") == "a"
+    assert table.look(lacking(built, "host name", "limits", "umask"), "cat a") == "a"
+
+
+@pytest.mark.parametrize(
+    ("known", "expected", "got"),
+    [
+        ((), "all fixed", "not in force: host name, umask"),
+        (("umask",), "nothing missing but umask", "not in force: host name"),
+    ],
+)
+def test_a_check_in_a_container_that_controls_less_than_the_builds_is_refused(
+    table: Table, engine: Engine, known: tuple[str, ...], expected: str, got: str
+) -> None:
+    table.profile = controlling(table.profile, **{"host name": "false", "umask": "false"})
+    with pytest.raises(HostError, match="does not fix for a check") as caught:
+        table.look(lacking(table.finished(a=b"a"), *known), "echo never")
+    assert (caught.value.where, caught.value.expected, caught.value.got) == (
+        "check smoke", expected, got
+    )  # fmt: skip
+    assert caught.value.hint
+    assert table.log == b""
     assert left_behind(engine) == 0
 
 

@@ -8,11 +8,12 @@ import signal
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from relsign.build.engine.connection import Engine, connect
 from relsign.build.engine.image import ensure_image
-from relsign.errors import HostError
+from relsign.errors import HostError, InputError
 from tests.build.conftest import ENGINE_TOOL, RootFs, run_tool
 from tests.build.dying import (
     CAN_START,
@@ -25,6 +26,44 @@ from tests.build.left import left_behind, objects_of
 from tests.build.room import Room, make_target
 
 pytestmark = pytest.mark.engine
+
+
+FILL = "dd if=/dev/zero of=f bs=4M count=100"
+
+
+@pytest.mark.parametrize("kind", ["room", "podman_room"])
+@pytest.mark.parametrize(
+    ("commands", "words"),
+    [
+        ((FILL,), "the build ran out of memory"),
+        ((f"{FILL} | cat; exit 3",), "the build ran out of memory"),
+        # What was not the memory's fault is not called so.
+        (("dd if=/dev/zero of=f bs=1M count=60; exit 3",), "command failed"),
+        (("kill -9 $$",), "command failed"),
+    ],
+)
+def test_memory_full_of_files_is_said(
+    commands: tuple[str, ...], words: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    room: Room = request.getfixturevalue(kind)
+    # So little that not even a `cat` starts once it is full.
+    room.profile = msgspec.structs.replace(room.profile, memory_bytes=128 << 20)
+    with pytest.raises(InputError) as caught:
+        room.build(make_target(*commands, artifacts=("f",)))
+    assert caught.value.what == words
+    assert ("files in /build included" in caught.value.expected) == ("memory" in words)
+    assert left_behind(room.engine) == 0
+
+
+def test_a_container_that_memory_ended_as_a_whole_is_said(podman_room: Room) -> None:
+    podman_room.profile = msgspec.structs.replace(podman_room.profile, memory_bytes=128 << 20)
+    # Nothing stands out, so the kernel chooses among all programs, the first one included.
+    with pytest.raises((InputError, HostError)) as caught:
+        podman_room.build(make_target("cat /dev/zero >f", artifacts=("f",)))
+    assert caught.value.what in {"the build ran out of memory", "the build's container was stopped"}
+    said = f"{caught.value.expected} {caught.value.hint}"
+    assert "at most 128 MiB, files in /build included" in said
+    assert left_behind(podman_room.engine) == 0
 
 
 @pytest.mark.parametrize("kind", ["room", "podman_room"])

@@ -69,6 +69,42 @@ def test_a_dry_run_removes_nothing(store: Store) -> None:
     assert kept(store) == {digest}
 
 
+def test_what_was_broken_off_long_ago_goes_and_what_is_being_written_stays(store: Store) -> None:
+    add(store, 100, 1000)
+    old, new = (store.root / "sha256" / f".{letter * 24}.tmp" for letter in "ab")
+    for path in (old, new):
+        path.write_bytes(bytes(7))
+    os.utime(old, (1000, 1000))
+    assert (sweep(store, None, ROOMY, NOTHING, dry=True).bytes, old.exists()) == (7, True)
+    swept = sweep(store, None, ROOMY, NOTHING)
+    assert (swept.files, swept.bytes, swept.left_bytes) == (1, 7, 100)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+class Meanwhile(frozenset[Digest]):
+    """Nothing needed; whoever asks whether `gone` is, finds the world changed."""
+
+    store: Store
+    used: Digest
+    gone: Digest
+
+    def __contains__(self, digest: object) -> bool:
+        if digest == self.used:
+            self.store.path(self.used)
+        if digest == self.gone:
+            self.store.path(self.gone).unlink()
+        return False
+
+
+def test_what_somebody_uses_or_removes_meanwhile_is_left_to_them(store: Store) -> None:
+    needed = Meanwhile()
+    needed.store = store
+    needed.used, needed.gone, other = (add(store, 100, when) for when in (1000, 2000, 3000))
+    swept = sweep(store, None, Limits(0, 0), Needed(needed, frozenset()))
+    assert (swept.files, kept(store)) == (1, {needed.used})
+    assert other not in kept(store)
+
+
 def test_an_empty_store_is_swept_too(store: Store) -> None:
     assert sweep(store, None, Limits(0, 0), NOTHING).left_bytes == 0
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from relsign.build.inputs.index import configured_index, fetch_wheels, locked_wheel, resolve_wheels
+from relsign.build.inputs.index import (
+    configured_index,
+    fetch_wheels,
+    locked_wheel,
+    read_report,
+    resolve_wheels,
+)
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.lock import LockedWheel
@@ -151,3 +158,46 @@ def test_a_module_planted_in_the_current_folder_is_not_run(
     index.put("front-1.0-py3-none-any.whl", wheel("front", "1.0"))
     resolve_wheels(["front==1.0"], "3.11")
     assert not (tmp_path / "ran").exists()
+
+
+def _fetch_planted(store: Store) -> None:
+    digest = digest_of(Path("front==1.0.zip").read_bytes())
+    file = "front-1.0-py3-none-any.whl"
+    wanted = LockedWheel(name="front", version="1.0.zip", file=file, sha256=digest, size=1)
+    fetch_wheels([wanted], store)
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize(
+    "ask", [_fetch_planted, lambda _store: resolve_wheels(["front==1.0.zip"], "3.11")]
+)
+def test_an_archive_planted_in_the_current_folder_is_not_run(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Store], object]
+) -> None:
+    """For ``x==1.0.zip`` pip takes a file of that name where there is one, and builds it."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with zipfile.ZipFile("front==1.0.zip", "w") as planted:
+        planted.writestr("front/setup.py", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises((HostError, InputError)):
+        ask(store)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "digest"),
+    [
+        ("front", "1.0", "0" * 63),
+        ("front", "1.0", "0" * 64 + "\n--index-url=http://127.0.0.1:1/"),
+        ("front\n-r /etc/passwd", "1.0", "0" * 64),
+        ("front", "1.0\n./evil.zip", "0" * 64),
+    ],
+)
+def test_what_pip_reports_is_no_line_of_its_own(name: str, version: str, digest: str) -> None:
+    """A hostile index decides these words, and they go into a requirements file."""
+    found = {
+        "metadata": {"name": name, "version": version},
+        "download_info": {"url": "x", "archive_info": {"hashes": {"sha256": digest}}},
+    }
+    with pytest.raises(HostError, match="report cannot be read"):
+        read_report(json.dumps({"install": [found]}).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ from relsign.build.chain import chain_id
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.image import ensure_image
 from relsign.build.inputs.environment import fetch_environment, missing_files
-from relsign.build.inputs.layer import read_layer
+from relsign.build.inputs.layer import plain_names, read_layer
 from relsign.build.inputs.lock import Asking, resolve_lock
 from relsign.build.inputs.oci import resolve_image
 from relsign.build.inputs.registry import Registry, registry_address
 from relsign.build.layers import image_archive
 from relsign.build.rootfs import environment_file, image_kind
 from relsign.build.store import Store
+from relsign.cli.main import execute
 from relsign.errors import HostError, InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.formats.lock import BuilderLock, RootFileSystem, parse_builder
 from relsign.formats.names import Digest
@@ -118,6 +120,53 @@ def test_an_index_gives_the_image_of_the_locks_architecture(
     assert registry.has_blob("team/small", sha256(blob), len(blob))
     assert not registry.has_blob("team/small", sha256(blob), len(blob) + 1)
     assert not registry.has_blob("team/small", sha256(b"nobody has this"), 1)
+
+
+RECIPE = """\
+[project]
+name = "a"
+version = "1"
+
+[[source]]
+kind = "archive"
+name = "a"
+file = "a-1.tar"
+url = "https://example.org/a-1.tar"
+sha256 = "{sha256}"
+
+[[target]]
+name = "t"
+builder = "i"
+source_date_epoch = 1700000000
+commands = ["touch a"]
+
+[[target.artifact]]
+path = "a"
+"""
+
+
+def test_the_command_fetches_an_image_from_the_registry_it_is_told(
+    store: Store, address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = make_image([ONE, TWO])
+    push(address, "team/small", made)
+    lock = lock_of(made.digest, store, address, tmp_path)
+    folder = tmp_path / "project"
+    (folder / "builders" / "i").mkdir(parents=True)
+    (folder / "builders" / "i" / "builder.toml").write_bytes(definition(made.digest))
+    (folder / "builders" / "i" / "builder.lock").write_bytes(lock.to_bytes())
+    source = b"a source that was fetched before"
+    (folder / "relsign.toml").write_text(RECIPE.format(sha256=sha256(source)))
+    other = Store(tmp_path / "other")
+    other.add(sha256(source), lambda sink: sink.write(source) and None)
+    words = ["fetch", "--no-image", "--project", str(folder), "--store", str(tmp_path / "other")]
+    monkeypatch.delenv("RELSIGN_REGISTRY", raising=False)
+    assert execute(words) == InputError.exit_code
+    assert len(missing_files(lock, other)) == 2
+    # What the command is told goes before what the environment says.
+    monkeypatch.setenv("RELSIGN_REGISTRY", "http://127.0.0.1:1/")
+    assert execute([*words, "--registry", address]) == 0
+    assert missing_files(lock, other) == ()
 
 
 ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
@@ -222,6 +271,35 @@ def test_a_layer_is_plain_or_gzip_in_several_parts(tmp_path: Path) -> None:
     for blob in (ONE, gzip.compress(ONE[:700]) + gzip.compress(ONE[700:])):
         (tmp_path / "blob").write_bytes(blob)
         assert read_layer(tmp_path / "blob", sha256(ONE), None) == len(ONE)
+
+
+def test_the_names_in_a_layer_are_read_past_extension_headers_of_any_size() -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind in (("dev/x", tarfile.CHRTYPE), ("usr/bin/python3", tarfile.SYMTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "python3.11"
+            tar.addfile(member)
+        member = tarfile.TarInfo("usr/bin/python3.11")
+        member.pax_headers, member.size = {"comment": "long" * 1000, "mtime": "1.5"}, 600
+        tar.addfile(member, io.BytesIO(bytes(600)))
+        tar.addfile(tarfile.TarInfo("last"))
+    names = ["dev/x", "usr/bin/python3", "usr/bin/python3.11", "last"]
+    assert list(plain_names(stream)) == names
+    huge = tarfile.TarInfo("huge")
+    huge.type, huge.size = tarfile.XHDTYPE, 1 << 40
+    assert list(plain_names(io.BytesIO(huge.tobuf() + bytes(1024)))) == []
+
+
+@pytest.mark.parametrize("damage", [b"junk", bytes([0xFF]) * 12], ids=["checksum", "negative size"])
+def test_a_damaged_header_in_a_layer_is_refused(damage: bytes) -> None:
+    block = bytearray(tarfile.TarInfo("x").tobuf())
+    block[124 : 124 + len(damage)] = damage
+    if damage[0] == 0xFF:
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block[:512])
+    with pytest.raises(InputError, match="damaged"):
+        list(plain_names(io.BytesIO(block)))
 
 
 def test_the_archive_says_nothing_but_layers(tmp_path: Path, store: Store) -> None:

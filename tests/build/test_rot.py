@@ -176,13 +176,15 @@ class _Odd(BaseHTTPRequestHandler):
         status = int(kind) if kind.isdigit() else 200
         if kind == "no-head" and self.command == "HEAD":
             status = 405
-        if kind in {"around", "away"}:
+        if kind in {"around", "away", "nowhere"}:
             status = 302
         self.send_response(status)
         if kind == "around":
             self.send_header("Location", "/there")
         elif kind == "away":
             self.send_header("Location", "/away")
+        elif kind == "nowhere":
+            self.send_header("Location", "http://[")
         self.send_header("Content-Length", "7")
         self.end_headers()
 
@@ -211,6 +213,7 @@ def odd() -> Iterator[tuple[str, list[str]]]:
         ("403", None, HostError),
         ("418", None, HostError),
         ("away", None, HostError),
+        ("nowhere", None, HostError),
     ],
 )
 def test_the_answer_to_the_question(

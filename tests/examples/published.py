@@ -1,4 +1,4 @@
-"""The files their authors published, fetched as their users do; pinned, so that they stay the same."""
+"""The files their authors published, fetched as users do; pinned, so that they stay the same."""
 
 from __future__ import annotations
 
@@ -51,10 +51,24 @@ def fetch_published(miss: Miss, folder: Path) -> Path:
 
 MISSES = (
     Miss(
+        "is-plain-object",
+        "is-plain-object-5.0.0.tgz",
+        "405ffdac90b988722906f2c25e627331c8ac952201c5e2eefab1c61f22d25bd3",
+        _npm("is-plain-object@5.0.0"),
+        ("tar-time", "compression-level", "gzip-system", "member-order", "missing-file"),
+    ),
+    Miss(
         "ms",
         "ms-2.1.3.tgz",
         "f6616e15e530ed552f9daa2d3ce71963947c6bc7c98c9b64fd3e673fd02622c6",
         _npm("ms@2.1.3"),
         ("compression-level", "gzip-system"),
+    ),
+    Miss(
+        "tqdm",
+        "tqdm-4.70.1-py3-none-any.whl",
+        "c293e525e6fef9c20e8728fd4612df02a0aa31bb5fe91ecd93e123b1b7bffa73",
+        _pip("tqdm==4.70.1"),
+        ("zip-time", "missing-file"),
     ),
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -40,6 +39,9 @@ EQUAL = {
 """Artifacts that are bit for bit what somebody else published; their recipes hold the digests."""
 MAY_STAY = {"engine", "cpu-count"}
 """Knobs that need a second engine, or a second CPU, on the machine that tests."""
+WITHOUT = {"catdoc": "time", "gzip": "time"}
+"""libfaketime 0.9.10 makes `utime(…, NULL)` fail: dpkg-source ends there, and gzip's
+configure script takes the function for broken.  Everything else is varied for them too."""
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +90,13 @@ def test_built_checked_and_the_same_under_full_variation(
     wanted = set(recipe_of(example).artifact_names)
     assert {path.name for path in artifacts.iterdir()} == wanted
     kept = tmp_path / "kept"
-    done = run_relsign(
-        "check", projects / example, "--offline", "--json", "--keep", os.fspath(kept)
-    )
+    without = [f"--without={WITHOUT[example]}"] if example in WITHOUT else []
+    words = ["--offline", "--json", f"--keep={kept}", *without]
+    done = run_relsign("check", projects / example, *words)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for target in json.loads(done.stdout)["targets"]:
         assert target["verdict"] == "identical"
-        assert set(target["not_varied"]) <= MAY_STAY
+        assert set(target["not_varied"]) <= {*MAY_STAY, WITHOUT.get(example)}
     # The twins agree with each other; they must agree with what would be released, too.
     twins = [path for path in kept.rglob("*") if path.is_file()]
     assert {path.name for path in twins} == wanted
@@ -103,22 +105,20 @@ def test_built_checked_and_the_same_under_full_variation(
 
 
 def expected_digests(recipe: Recipe) -> dict[str, str]:
-    return {
-        artifact.name: artifact.expect_sha256
-        for target in recipe.target
-        for artifact in (*target.artifact, *target.pack)
-        if artifact.expect_sha256
-    }
+    """Return the digests that somebody else published, by artifact."""
+    stated = [(a.name, a.expect_sha256) for t in recipe.target for a in t.artifact]
+    stated += [(p.name, p.expect_sha256) for t in recipe.target for p in t.pack]
+    return {name: digest for name, digest in stated if digest}
 
 
 def test_every_digest_somebody_published_is_met(projects: Path) -> None:
-    met = set()
+    met: set[str] = set()
     for example in EXAMPLES:
         expected = expected_digests(recipe_of(example))
         if expected:
             artifacts = build(projects, example)
             assert {name: sha256_of(artifacts / name) for name in expected} == expected
-            met |= expected.keys()
+            met.update(expected)
     assert met == EQUAL
 
 

@@ -116,3 +116,9 @@ def test_misshapen_lock_files_raise_input_error_only() -> None:
     sample = json.loads(of("node_modules/a", os=["linux"], optional=True))
     make = Tree(sample, "shape npm lock", lambda value: json.dumps(value).encode()).make
     assert count_refusals(lambda data: parse_npm_lock(data, "amd64"), make, 2000) > 200
+
+
+def test_an_endless_folder_is_refused_before_anybody_walks_up_it() -> None:
+    place = "node_modules/a/" * (1 << 17) + "node_modules/b"
+    with pytest.raises(InputError, match="name is too long"):
+        parse_npm_lock(lock({place: entry(inBundle=True)}), "amd64")

@@ -1,4 +1,4 @@
-"""A good document of every kind that belongs to logs, listings, pins and strangers' evidence."""
+"""A good document of every kind that belongs to logs, listings, pins, strangers and builders."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from tests.formats import (
     test_pin,
 )
 from tests.formats.samples import Sample, dump_toml
+from tests.hostile import builder_samples
 
 KEY = "A" * 40
 STATUSES = "".join(
@@ -61,7 +62,9 @@ CANONICAL = {
     "log entry": Sample(parse_log_entry, encode_canonical(test_log.ENTRY)),
     "memory": Sample(parse_memory, test_memory.MEMORY.to_bytes()),
     "pin": Sample(parse_pin, test_pin.PIN.to_bytes()),
+    **builder_samples.CANONICAL,
 }
+REVIEWABLE = builder_samples.REVIEWABLE
 FOREIGN = {
     "foreign envelope": Sample(
         lambda data: parse_foreign_envelope(data, "t", payload_type=INTOTO_PAYLOAD),
@@ -71,6 +74,7 @@ FOREIGN = {
         lambda data: read_provenance(parse_foreign_statement(data, "t"), "t"),
         json.dumps(test_foreign_statement.WHOLE).encode(),
     ),
+    **builder_samples.FOREIGN,
 }
 TABLES = {
     "own policy": Sample(parse_own_policy, test_own_policy.WHOLE),
@@ -78,6 +82,7 @@ TABLES = {
         lambda data: parse_dsse_policy(data, "t"), dump_toml(test_dsse_policy.WHOLE)
     ),
     "policy for sums": Sample(parse_sums_policy, SUMS_POLICY),
+    **builder_samples.TABLES,
 }
 TEXTS = {
     "checkpoint": Sample(parse_checkpoint, test_checkpoint.EXAMPLE.encode()),
@@ -92,11 +97,12 @@ TEXTS = {
     "armoured key file": Sample(
         lambda data: read_key_file(data, "t"), armor(simple(PRIMARY), "PUBLIC KEY BLOCK")
     ),
+    **builder_samples.TEXTS,
 }
 NEVER_REFUSED = {"file statuses": Sample(read_file_statuses, STATUSES)}
 """What a program on this machine says: lines that are not understood are passed over."""
 
-NEWER = {**CANONICAL, **FOREIGN, **TABLES, **TEXTS, **NEVER_REFUSED}
+NEWER = {**CANONICAL, **REVIEWABLE, **FOREIGN, **TABLES, **TEXTS, **NEVER_REFUSED}
 
 
 def may_raise(name: str) -> tuple[type[RelsignError], ...]:

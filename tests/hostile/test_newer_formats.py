@@ -1,4 +1,4 @@
-"""Any bytes where logs, listings, pins and strangers' evidence are read, 100,000 each."""
+"""Any bytes where logs, listings, pins, strangers' evidence and locks are read, 100,000 each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import rfc8785
 
 from relsign.crypto.spki import parse_key
 from relsign.errors import HostError, InputError
+from relsign.formats.canonical import encode_reviewable
 from relsign.formats.gnupg_text import read_key_listing
 from tests.crypto.stranger_keys import openssh
-from tests.hostile.mutate import NUMBERS, WORDS, Bytes, Tree
+from tests.hostile.mutate import NUMBERS, WORDS, Bytes, Tree, canonical
 from tests.hostile.newer_samples import (
     CANONICAL,
     FOREIGN,
     NEVER_REFUSED,
     NEWER,
+    REVIEWABLE,
     TABLES,
     TEXTS,
     may_raise,
@@ -33,7 +35,7 @@ LINES = (*WORDS, *NUMBERS, b"\n\n", b"\xe2\x80\x94 ", b"-----BEGIN ", b"AAAA", b
 
 
 def _shaped(name: str) -> int:
-    return SHAPED if name in {*CANONICAL, *FOREIGN, *TABLES} else 0
+    return SHAPED if name in {*CANONICAL, *REVIEWABLE, *FOREIGN, *TABLES} else 0
 
 
 @pytest.mark.parametrize("name", NEWER)
@@ -47,15 +49,16 @@ def test_any_bytes(name: str) -> None:
     assert refused > count // 10 or name in NEVER_REFUSED
 
 
-@pytest.mark.parametrize("name", [*CANONICAL, *FOREIGN])
+@pytest.mark.parametrize("name", [*CANONICAL, *REVIEWABLE, *FOREIGN])
 def test_any_values(name: str) -> None:
-    sample = (CANONICAL | FOREIGN)[name]
+    sample = (CANONICAL | REVIEWABLE | FOREIGN)[name]
 
     def read(data: bytes) -> None:
         sample.parse(data)
-        assert name in FOREIGN or rfc8785.dumps(json.loads(data)) == data
+        assert name not in CANONICAL or rfc8785.dumps(json.loads(data)) == data
 
-    make = Tree(json.loads(sample.data), f"values {name}").make
+    write = encode_reviewable if name in REVIEWABLE else canonical
+    make = Tree(json.loads(sample.data), f"values {name}", write).make
     assert SHAPED // 4 < count_refusals(read, make, SHAPED) < SHAPED
 
 

@@ -148,15 +148,16 @@ def _kind(header: tarfile.TarInfo, name: str) -> Kind:
 
 def _records(data: bytes) -> Iterator[tuple[str, str]]:
     """Yield pax records ``LENGTH KEY=VALUE LF``; raise InputError for any other byte."""
-    while data:
-        length_digits, _, _ = data[:9].partition(b" ")
-        length = int(length_digits) if length_digits.isdigit() else 0
-        record = data[len(length_digits) + 1 : length]
+    start = 0
+    while start < len(data):
+        length_digits, _, _ = data[start : start + 9].partition(b" ")
+        end = start + (int(length_digits) if length_digits.isdigit() else 0)
+        record = data[start + len(length_digits) + 1 : end]
         key, equals, value = record.partition(b"=")
-        if not (length <= len(data) and record.endswith(b"\n") and equals and key):
+        if not (end <= len(data) and record.endswith(b"\n") and equals and key):
             raise InputError("archive refused: damaged extension header")
         yield _utf8(key), _utf8(value[:-1])
-        data = data[length:]
+        start = end
 
 
 def _apply(key: str, value: str, pending: _Pending, *, everywhere: bool) -> None:

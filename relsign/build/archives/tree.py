@@ -11,6 +11,7 @@ depends on what was added alone: sorted by name, owner 0, one time for all.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -91,6 +92,16 @@ class Tree:
         """Return the bytes of a file of an archive that was read."""
         self._spool.seek(member.offset)
         return self._spool.read(member.size)
+
+    def sha256(self, member: Member) -> str:
+        """Return the digest of such a file, which need not fit into memory."""
+        digest = hashlib.sha256()
+        self._spool.seek(member.offset)
+        left = member.size
+        while left and (chunk := self._spool.read(min(left, READ_BYTES))):
+            digest.update(chunk)
+            left -= len(chunk)
+        return digest.hexdigest()
 
     def write(self, sink: Sink, *, top: str, mtime: int) -> None:
         """Write all of it as a tar that begins with the folder `top`; all names lie below.

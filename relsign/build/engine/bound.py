@@ -17,7 +17,7 @@ from pathlib import Path
 from relsign.build.profile import Profile
 from relsign.errors import NotEnoughError, RelsignError
 from relsign.formats.canonical import encode_canonical
-from relsign.system.files import host_error, make_folder, read_bounded, write_whole
+from relsign.system.files import read_bounded, replacing
 
 FILE_MODE = 0o444
 
@@ -74,10 +74,9 @@ def _keep(path: Path, data: bytes) -> None:
         pass
     except RelsignError:
         path.unlink(missing_ok=True)
-    make_folder(path.parent)
-    write_whole(path, data, FILE_MODE)
-    try:
-        # Times and modes show inside the container, so they are the same everywhere.
-        os.utime(path, (0, 0))
-    except OSError as error:
-        raise host_error(error, path) from error
+    with replacing(path, FILE_MODE) as stream:
+        stream.write(data)
+        stream.flush()
+        # Times and modes show inside the container, so they are the same everywhere, and
+        # from the first moment: another build may bind the file as soon as it is there.
+        os.utime(stream.fileno(), (0, 0))

@@ -84,6 +84,17 @@ class _Seen(msgspec.Struct):
     state: ContainerState = msgspec.field(name="State")
 
 
+class ContainerMemory(msgspec.Struct, frozen=True):
+    """How many bytes a container uses and may use, as the engine counts; 0 where it does not."""
+
+    used: int = msgspec.field(name="usage", default=0)
+    limit: int = 0
+
+
+class _Counted(msgspec.Struct):
+    memory: ContainerMemory = msgspec.field(name="memory_stats", default=ContainerMemory())
+
+
 class Container:
     """A running container."""
 
@@ -138,6 +149,11 @@ class Container:
     def state(self) -> ContainerState:
         """Ask how the container is."""
         return self.engine.get(f"/containers/{self.identity}/json", _Seen).state
+
+    def memory(self) -> ContainerMemory:
+        """Ask how full its memory is; runs nothing inside, where nothing may run any more."""
+        once = {"stream": "false", "one-shot": "true"}
+        return self.engine.get(f"/containers/{self.identity}/stats", _Counted, once).memory
 
 
 def is_link(taken: Reply) -> bool:

@@ -14,6 +14,8 @@ MAGIC = b"!<arch>\n"
 HEADER_BYTES = 60
 HEADER_END = b"`\n"
 MAX_NAMES_BYTES = 16 << 20
+MAX_NAME_BYTES = 4096
+"""Of one name: what is longer is compared by its beginning."""
 NUMBER = re.compile(rb"[0-9]{1,15} *")
 
 
@@ -42,6 +44,7 @@ def _members(piece: Piece, work: Work) -> Iterator[Entry]:
             names = data.read(0, MAX_NAMES_BYTES)
             continue
         name, data = _name(header[:16], names, data)
+        work.count_header(HEADER_BYTES + len(name))
         yield Entry(name, data, _facts(header))
         count += 1
         if count > work.bounds.archive.entries:
@@ -59,10 +62,11 @@ def _name(field: bytes, names: bytes, data: Piece) -> tuple[str, Piece]:
     text = field.rstrip(b" ")
     if text.startswith(b"#1/") and NUMBER.fullmatch(text[3:]):
         length = int(text[3:])
-        raw = data.exactly(0, min(length, MAX_NAMES_BYTES)).rstrip(b"\0")
+        raw = data.exactly(0, min(length, MAX_NAME_BYTES)).rstrip(b"\0")
         return raw.decode("utf-8", "surrogateescape"), data.part(length, data.size - length)
     if text[:1] == b"/" and NUMBER.fullmatch(text[1:]):
-        raw = names[int(text[1:]) :].partition(b"\n")[0]
+        start = int(text[1:])
+        raw = names[start : start + MAX_NAME_BYTES].partition(b"\n")[0]
         return raw.removesuffix(b"/").decode("utf-8", "surrogateescape"), data
     if text not in {b"/", b"/SYM64/"}:
         text = text.removesuffix(b"/")

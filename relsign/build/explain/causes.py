@@ -43,6 +43,8 @@ BY_KNOB = {
 """What is to blame when only the knob is known."""
 SILENT = frozenset({"unopened", "type"})
 """Differences that follow from others: code moves when a text in it grows."""
+INSTEAD = {"embedded-time": "time-zone", "time-zone": "embedded-time"}
+"""What the same words tell, too, where a guilty knob speaks for it: another hour of a clock."""
 FOLLOWING = frozenset({"build-id", "go-build-id", "code-generation"})
 """Causes that are named only where no other one is: they follow from it."""
 
@@ -77,7 +79,7 @@ def _causes_of(difference: Difference, knobs: frozenset[str]) -> Iterator[str]:
     elif difference.kind in {"text", "name"}:
         for change, name in by_words(difference):
             if name:
-                yield name
+                yield from _chosen((name, INSTEAD[name]) if name in INSTEAD else (name,), knobs)
             elif not is_digest(change, difference):
                 yield from _by_knob((difference,), knobs)
 
@@ -112,7 +114,22 @@ def _consequences(places: dict[str, list[str]], differences: Sequence[Difference
         places["compressor-version"]
     ) <= set(places["compression-level"]):
         yield "compressor-version"
+    if {"tar-owner-names", "owner-ids"} <= set(places) and _names_follow(differences):
+        yield "tar-owner-names"
     if {"zip-extra-fields", "zip-time"} <= set(places) and set(places["zip-extra-fields"]) <= set(
         places["zip-time"]
     ):
         yield "zip-extra-fields"
+
+
+def _names_follow(differences: Sequence[Difference]) -> bool:
+    """Say whether owners' names differ only where a number has none: the number is the cause."""
+    owners = [each for each in differences if each.what == "tar.owner"]
+    numbered = {each.place for each in differences if each.what == "tar.ids"}
+    pairs = [pair for each in owners for pair in zip(*_names(each), strict=False)]
+    nameless = all(one == two or not (one and two) for one, two in pairs)
+    return nameless and {each.place for each in owners} <= numbered
+
+
+def _names(owner: Difference) -> tuple[list[str], list[str]]:
+    return owner.one.split(":"), owner.two.split(":")

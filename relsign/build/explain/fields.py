@@ -53,6 +53,7 @@ DATA = frozenset({"bytes", "elf:.data", "elf:.rodata", "elf:.sdata", "elf:.tdata
 DEBIAN = re.compile(r"(?: > |^)(?:debian-binary|(?:control|data)\.tar(?:\.\w+)?)$")
 PROFILE = re.compile(r"\.(?:gcda|gcno|profraw|profdata)$|section \S*(?:__llvm_prf|gcov)")
 COMPRESSIONS = frozenset({"gzip", "xz", "bzip2"})
+OWNER_KEYS = frozenset({"uid", "gid"})
 MAX_ZONE = timedelta(hours=26)
 ZONE_STEP = timedelta(minutes=15)
 
@@ -101,6 +102,12 @@ def _zip_time(difference: Difference) -> tuple[str, ...]:
     return ("zip-time", "time-zone")
 
 
+def _is_long_owner(difference: Difference) -> bool:
+    """Say whether a tar header differs only by the extension that a large number needs."""
+    changed = set(difference.one.split()) ^ set(difference.two.split())
+    return difference.what == "tar.format" and changed <= OWNER_KEYS
+
+
 def _missing(difference: Difference) -> tuple[str, ...]:
     place = difference.place
     if PROFILE.search(place):
@@ -116,6 +123,7 @@ def _missing(difference: Difference) -> tuple[str, ...]:
 
 SPECIAL: tuple[tuple[str, Callable[[Difference], bool]], ...] = (
     ("deb-time", lambda each: each.what == "ar.mtime" and bool(DEBIAN.search(each.place))),
+    ("owner-ids", _is_long_owner),
     ("lto-seed", lambda each: each.what == "elf.name" and ".gnu.lto_" in each.one),
     (
         "compression-level",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Literal
 
 Ordering = Literal["collation", "one-sorted", "unsorted"]
@@ -25,8 +26,12 @@ def ordering(one: Sequence[str], two: Sequence[str]) -> Ordering:
 
 def same_tokens(one: str, two: str) -> bool:
     """Say whether two different lines hold the same words, in another order."""
-    left, right = TOKEN.findall(one)[:MAX_TOKENS], TOKEN.findall(two)[:MAX_TOKENS]
+    left, right = (_tokens(line) for line in (one, two))
     return len(left) > 1 and left != right and sorted(left) == sorted(right)
+
+
+def _tokens(line: str) -> list[str]:
+    return [found.group() for found in islice(TOKEN.finditer(line), MAX_TOKENS)]
 
 
 def moved_sources(one: Sequence[str], two: Sequence[str]) -> bool:

@@ -83,6 +83,8 @@ class Bounds:
     archive: Limits = field(default_factory=Limits)
     depth: int = 8
     entries: int = 1_000_000
+    header_bytes: int = 256 << 20
+    """Of names and fields beside the contents: unlike those, they are kept in memory."""
     spool_bytes: int = 8 << 30
     seconds: float = 120
     differences: int = 1_000
@@ -101,6 +103,7 @@ class Work:
         self._alike: Counter[tuple[str, str]] = Counter()
         self._spooled = 0
         self._entries = 0
+        self._header_bytes = 0
         self._end = time.monotonic() + bounds.seconds
         self._rooms = [ExitStack()]
 
@@ -134,6 +137,15 @@ class Work:
         self._entries += count
         if self._entries > self.bounds.entries:
             raise InputError("too many archive members", expected=f"at most {self.bounds.entries}")
+
+    def count_header(self, count: int) -> None:
+        """Raise InputError once headers are too large together, or take too long."""
+        self._header_bytes += count
+        if self._header_bytes > self.bounds.header_bytes:
+            raise InputError(
+                "headers are too large", expected=f"at most {self.bounds.header_bytes} bytes"
+            )
+        self.check_time()
 
     def check_time(self) -> None:
         """Raise InputError once the comparison takes too long."""

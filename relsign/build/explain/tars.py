@@ -29,7 +29,7 @@ class _Extension:
     """What extension headers said about the member behind them."""
 
     names: dict[str, str] = field(default_factory=dict)
-    raw: bytes = b""
+    read_bytes: int = 0
 
 
 def is_tar(head: bytes) -> bool:
@@ -50,8 +50,10 @@ def _members(piece: Piece, work: Work) -> Iterator[Entry]:
     while offset < piece.size and (block := piece.exactly(offset, BLOCK)) != ZERO_BLOCK:
         header = _header(block)
         offset += BLOCK
+        work.count_header(BLOCK)
         if header.type in EXTENSIONS:
-            offset = _extend(piece, offset, header, block, extension)
+            work.count_header(header.size)
+            offset = _extend(piece, offset, header, extension)
             continue
         size = _size(header, extension)
         yield _entry(piece.part(offset, size), header, block, extension)
@@ -72,13 +74,11 @@ def _header(block: bytes) -> tarfile.TarInfo:
     return header
 
 
-def _extend(
-    piece: Piece, offset: int, header: tarfile.TarInfo, block: bytes, extension: _Extension
-) -> int:
-    if header.size > MAX_EXTENSION_BYTES or len(extension.raw) > MAX_EXTENSION_BYTES:
+def _extend(piece: Piece, offset: int, header: tarfile.TarInfo, extension: _Extension) -> int:
+    if header.size > MAX_EXTENSION_BYTES or extension.read_bytes > MAX_EXTENSION_BYTES:
         raise InputError("tar extension header is too large")
     data = piece.exactly(offset, header.size)
-    extension.raw += block + data
+    extension.read_bytes += BLOCK + header.size
     text = data.decode("utf-8", "surrogateescape")
     if header.type == b"L":
         extension.names["path"] = text.rstrip("\0")

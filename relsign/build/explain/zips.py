@@ -20,6 +20,7 @@ END_MAGIC = b"PK\x05\x06"
 CENTRAL = struct.Struct("<4s6H3L5H2L")
 CENTRAL_MAGIC = b"PK\x01\x02"
 LOCAL = struct.Struct("<4s5H3L2H")
+FIELD = struct.Struct("<HH")
 LOCAL_MAGIC = b"PK\x03\x04"
 MAX_COMMENT = 0xFFFF
 MAX_DIRECTORY_BYTES = 256 << 20
@@ -40,7 +41,7 @@ def open_zip(piece: Piece, work: Work) -> Opened:
         raise InputError("too many members")
     directory = piece.exactly(offset, size)
     facts: dict[str, tuple[Kind, str]] = {"zip.comment": ("text", comment)}
-    return Opened("zip", tuple(_members(piece, directory, count)), facts)
+    return Opened("zip", tuple(_members(piece, directory, count, work)), facts)
 
 
 def _end(piece: Piece) -> tuple[int, int, int, str]:
@@ -55,7 +56,7 @@ def _end(piece: Piece) -> tuple[int, int, int, str]:
     return count, size, offset, tail[where + END.size :].decode("utf-8", "surrogateescape")
 
 
-def _members(piece: Piece, directory: bytes, count: int) -> Iterator[Entry]:
+def _members(piece: Piece, directory: bytes, count: int, work: Work) -> Iterator[Entry]:
     offset = 0
     for _ in range(count):
         if offset + CENTRAL.size > len(directory):
@@ -67,7 +68,9 @@ def _members(piece: Piece, directory: bytes, count: int) -> Iterator[Entry]:
         offset += sum(lengths)
         if fields[0] != CENTRAL_MAGIC or len(rest) != sum(lengths):
             raise InputError("damaged zip directory")
-        yield _entry(piece, fields, rest)
+        entry = _entry(piece, fields, rest)
+        work.count_header(CENTRAL.size + len(rest) + len(entry.facts["zip.extra"][1]))
+        yield entry
 
 
 def _entry(piece: Piece, fields: tuple[int, ...], rest: bytes) -> Entry:
@@ -111,7 +114,8 @@ def _extra(central: bytes, local: bytes) -> str:
 
 
 def _extra_fields(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= struct.calcsize("<HH"):
-        kind, length = struct.unpack_from("<HH", data)
-        yield kind, data[4 : 4 + length]
-        data = data[4 + length :]
+    start = 0
+    while len(data) - start >= FIELD.size:
+        kind, length = FIELD.unpack_from(data, start)
+        start += FIELD.size + length
+        yield kind, data[start - length : start]

@@ -7,7 +7,7 @@ is about a name and a size, not about bytes: those are compared when a file is f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
 import urllib3
 from urllib3.util import make_headers
@@ -25,6 +25,7 @@ from relsign.system.fetch import (
     parse_http_url,
     pool_to,
     redacted,
+    redirect_target,
 )
 
 LIMITS = FetchLimits(connect_seconds=10, read_seconds=20, retries=2)
@@ -62,7 +63,7 @@ def _head(url: str, headers: dict[str, str]) -> tuple[int, int | None]:
             answer = pool.request("HEAD", address, headers=sent, redirect=False)
         if answer.status not in REDIRECTS:
             return answer.status, announced_bytes(answer)
-        target = urljoin(url, answer.headers.get("Location", ""))
+        target = redirect_target(url, answer.headers.get("Location", ""))
         if url.startswith("https:") and not target.startswith("https:"):
             break
         if parse_http_url(target).netloc != parsed.netloc:

@@ -9,7 +9,6 @@ its own that shares the machine's settings and its copy of the registry's index.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -200,7 +199,7 @@ def lay_out_crates(crates: Sequence[LockedCrate], store: Store, tree: Tree) -> N
         members = [_below(member, top, where) for member in archive if member.name != top]
         prefix = f"{CARGO_FOLDER}/vendor/{top}"
         tree.add(members, prefix, where=where)
-        files = {m.name: _sha256(m, tree) for m in members if m.kind is Kind.FILE}
+        files = {m.name: tree.sha256(m) for m in members if m.kind is Kind.FILE}
         sums = json.dumps({"files": files, "package": crate.sha256}, sort_keys=True)
         tree.add_bytes(f"{prefix}/{CHECKSUMS}", sums.encode(), where=where)
     config = CONFIG.encode()
@@ -214,7 +213,3 @@ def _below(member: Member, top: str, where: str) -> Member:
             "crate with a file outside its folder", where=where, got=shorten(member.name)
         )
     return replace(member, name=member.name.removeprefix(f"{top}/"))
-
-
-def _sha256(member: Member, tree: Tree) -> str:
-    return hashlib.sha256(tree.read(member)).hexdigest()

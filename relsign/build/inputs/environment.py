@@ -33,11 +33,13 @@ def fetch_environment(
     store: Store,
     mirrors: Sequence[str] = (),
     progress: Progress = silent,
+    registry: str | None = None,
 ) -> None:
     """Bring every locked file into the store; touch no network if all are there.
 
     `mirrors` are tried before the machine's apt sources; `progress` counts bytes of
-    Debian packages, then of the image's layers.  Raises one error that names every file
+    Debian packages, then of the image's layers; `registry` is where these are, by default
+    what RELSIGN_REGISTRY says.  Raises one error that names every file
     that could not be had: VerificationError if one came with other bytes than the
     lock's, else HostError.
     """
@@ -45,7 +47,7 @@ def fetch_environment(
         return
     tasks: tuple[Callable[[], None], ...] = (
         lambda: _fetch_packages(lock, store, mirrors, progress),
-        lambda: fetch_image(lock, store, progress),
+        lambda: fetch_image(lock, store, progress, registry),
         lambda: fetch_languages(lock, store),
     )
     errors: list[RelsignError] = []

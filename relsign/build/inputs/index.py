@@ -31,11 +31,12 @@ from pypi_simple import (
 from relsign.build.inputs.mirrors import last_words
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, VerificationError
-from relsign.formats.lock import LockedWheel
-from relsign.formats.names import Digest
+from relsign.formats.canonical import shorten
+from relsign.formats.lock import LockedWheel, WheelVersion
+from relsign.formats.names import Digest, HexDigest, Name
 from relsign.formats.recipe import PypiSdist
 from relsign.system.fetch import network_environment, redacted
-from relsign.system.files import hash_file
+from relsign.system.files import hash_file, host_error
 from relsign.system.process import require_program, run_program
 
 PIP_VARIABLES = (
@@ -66,7 +67,8 @@ class IndexFile:
 
 
 class _ReportHashes(msgspec.Struct):
-    sha256: Digest
+    # What the index states, which pip passes on unread: it ends up in a requirements file.
+    sha256: HexDigest
 
 
 class _ReportArchive(msgspec.Struct):
@@ -79,8 +81,8 @@ class _ReportDownload(msgspec.Struct):
 
 
 class _ReportMetadata(msgspec.Struct):
-    name: str
-    version: str
+    name: Name
+    version: WheelVersion
 
 
 class _ReportItem(msgspec.Struct):
@@ -154,9 +156,21 @@ def resolve_wheels(requirements: Sequence[str], python_version: str) -> tuple[Re
         plan = ("--dry-run", "--ignore-installed")
         _pip("install", *PIP_QUIET, *plan, *choose, *pure, *where, "--", *requirements)
         try:
-            parsed = msgspec.json.decode(report.read_bytes(), type=_Report)
-        except (OSError, msgspec.DecodeError) as error:
-            raise HostError("pip's report cannot be read", got=str(error)[:200]) from error
+            data = report.read_bytes()
+        except OSError as error:
+            raise host_error(error, report) from error
+    return read_report(data)
+
+
+def read_report(data: bytes) -> tuple[ResolvedWheel, ...]:
+    """Return the wheels of pip's installation report, sorted by file.
+
+    Raises HostError for another form, InputError if something is no pure wheel.
+    """
+    try:
+        parsed = msgspec.json.decode(data, type=_Report)
+    except msgspec.DecodeError as error:
+        raise HostError("pip's report cannot be read", got=shorten(str(error))) from error
     return tuple(sorted(map(_resolved, parsed.install), key=lambda wheel: wheel.file))
 
 
@@ -223,7 +237,12 @@ def _pip(*words: str, check: bool = True, what: str = "pip failed") -> str:
     environment = network_environment()
     environment |= {name: os.environ[name] for name in PIP_VARIABLES if name in os.environ}
     command = [*_pip_program(), *words]
-    result = run_program(command, environment=environment, timeout_seconds=PIP_SECONDS)
+    # pip takes "x==1.0.zip" for a file if the current folder has one of that name, and
+    # would run what is in it: so it starts in a folder where nobody can plant any.
+    with tempfile.TemporaryDirectory(prefix="relsign-") as empty:
+        result = run_program(
+            command, environment=environment, cwd=Path(empty), timeout_seconds=PIP_SECONDS
+        )
     if result.returncode and check:
         lines = result.stderr.replace(b"ERROR: ", b"E:")
         raise HostError(

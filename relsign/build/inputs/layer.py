@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from relsign.build.archives.members import Limits
-from relsign.build.archives.plain_tar import MAX_MEMBER_BYTES
+from relsign.build.archives.plain_tar import BLOCK, MAX_MEMBER_BYTES, padding
 from relsign.errors import InputError, VerificationError
 from relsign.formats.names import Digest
 from relsign.system.fetch import Sink
@@ -22,6 +23,8 @@ from relsign.system.files import READ_BYTES, host_error, open_regular
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
+EXTENSIONS = frozenset({b"x", b"g", b"L", b"K"})
+"""Types of headers that speak of the next one (POSIX pax, GNU tar)."""
 
 
 def read_layer(blob: Path, diff_sha256: Digest, sink: Sink | None) -> int:
@@ -77,3 +80,29 @@ def _chunks(stream: BinaryIO, where: str) -> Iterator[bytes]:
     with gzip.GzipFile(fileobj=stream, mode="rb") as plain:
         while chunk := plain.read(READ_BYTES):
             yield chunk
+
+
+def plain_names(tar: BinaryIO) -> Iterator[str]:
+    """Yield the names that stand in a layer's headers themselves, as the path of a program does.
+
+    What extension headers say is skipped unread: they may claim any size.  Raises
+    InputError for a damaged tar.
+    """
+    size = tar.seek(0, 2)
+    at = 0
+    while at < size:
+        tar.seek(at)
+        block = tar.read(BLOCK)
+        if not block.strip(b"\0"):
+            return
+        try:
+            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except (tarfile.HeaderError, ValueError, OverflowError) as error:
+            raise InputError("image layer is damaged", where=f"byte {at}") from error
+        if header.size < 0:
+            raise InputError("image layer is damaged", where=f"byte {at}", got="negative size")
+        if header.type not in EXTENSIONS:
+            yield header.name
+        # Links and folders have nothing behind their header, whatever they state.
+        has_data = header.type in EXTENSIONS or header.isreg()
+        at += BLOCK + (header.size + len(padding(header.size)) if has_data else 0)

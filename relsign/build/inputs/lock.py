@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tarfile
 import tempfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from relsign.build.bootstrap import make_rootfs
 from relsign.build.inputs.environment import fetch_environment
 from relsign.build.inputs.index import fetch_wheels, locked_wheel, resolve_wheels
 from relsign.build.inputs.languages import resolve_languages
+from relsign.build.inputs.layer import plain_names, read_layer
 from relsign.build.inputs.oci import resolve_image
 from relsign.build.inputs.private_apt import private_apt
 from relsign.build.inputs.registry import Registry, registry_address
@@ -43,7 +42,6 @@ from relsign.formats.lock import (
 )
 from relsign.formats.names import Digest
 from relsign.system.fetch import Progress, silent
-from relsign.system.files import open_regular
 
 NO_ROOTFS = RootFileSystem(sha256=Digest("0" * 64), size=0)
 IMAGE_EPOCH = 0
@@ -74,7 +72,7 @@ def resolve_lock(
     cannot do, VerificationError for bytes that are not what a digest says.
     """
     draft = _draft(definition, definition_bytes, store, asking)
-    fetch_environment(draft, store, asking.mirrors, asking.progress)
+    fetch_environment(draft, store, asking.mirrors, asking.progress, asking.registry)
     if isinstance(draft.image, LockedImage):
         rootfs = image_rootfs(draft, store)
     else:
@@ -139,7 +137,7 @@ def _python_version(
             return found[1]
     if isinstance(image, LockedImage):
         for layer in reversed(image.layers):
-            version = _python_in(store.path(layer.sha256))
+            version = _python_in(store.path(layer.sha256), layer.diff_sha256)
             if version:
                 return version
     raise InputError(
@@ -149,12 +147,11 @@ def _python_version(
     )
 
 
-def _python_in(blob: Path) -> str:
+def _python_in(blob: Path, diff_sha256: Digest) -> str:
     """Return the version of the Python program in a layer, or nothing."""
-    try:
-        # Only names are read; the size of what comes out was bounded when the layer came.
-        with open_regular(blob) as stream, tarfile.open(fileobj=stream, mode="r|*") as layer:
-            found = (_PYTHON_PROGRAM.fullmatch(member.name) for member in layer)
-            return next((match[1] for match in found if match), "")
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise InputError("image layer is damaged", where="builder.toml: image") from error
+    with tempfile.TemporaryFile() as tar:
+        # With the bounds, and the digest, under which the layer came.
+        read_layer(blob, diff_sha256, tar)
+        tar.seek(0)
+        found = (_PYTHON_PROGRAM.fullmatch(name) for name in plain_names(tar))
+        return next((match[1] for match in found if match), "")

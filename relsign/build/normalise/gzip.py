@@ -26,6 +26,8 @@ HEADER_CHECKSUM, EXTRA, NAME, COMMENT, RESERVED = 0x02, 0x04, 0x08, 0x10, 0xE0
 UNKNOWN_SYSTEM = 255
 MAX_TEXT_BYTES = 1 << 16
 OUT_BYTES = 1 << 20
+FIRST_BYTES = 1 << 12
+"""Read at first of a member: what lies behind a short one is read again as the next."""
 
 
 def is_gzip(head: bytes) -> bool:
@@ -76,8 +78,11 @@ def _header(source: BinaryIO, where: str) -> bytes:
 
 def _skip_text(source: BinaryIO, where: str) -> None:
     start = source.tell()
-    text = source.read(MAX_TEXT_BYTES)
+    text = source.read(FIRST_BYTES)
     end = text.find(b"\0")
+    if end < 0:
+        text += source.read(MAX_TEXT_BYTES - FIRST_BYTES)
+        end = text.find(b"\0")
     if end < 0:
         raise InputError("archive refused: name or comment without an end", got=where)
     source.seek(start + end + 1)
@@ -86,11 +91,12 @@ def _skip_text(source: BinaryIO, where: str) -> None:
 def _copy_data(source: BinaryIO, sink: Sink, room: int, where: str) -> int:
     """Copy one member's deflate stream and trailer; return how many bytes are inside."""
     start = source.tell()
-    checksum, size, packed_bytes = 0, 0, 0
+    checksum, size, packed_bytes, step = 0, 0, 0, FIRST_BYTES
     decoder = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         while not decoder.eof:
-            waiting = decoder.unconsumed_tail or source.read(COPY_BYTES)
+            waiting = decoder.unconsumed_tail or source.read(step)
+            step = min(2 * step, COPY_BYTES)
             if not waiting:
                 raise InputError("archive refused: it ends too early", got=where)
             data = decoder.decompress(waiting, OUT_BYTES)

@@ -145,12 +145,13 @@ def _check_extra(extra: bytes, name: str) -> None:
 
 
 def _extra_numbers(extra: bytes, name: str) -> Iterator[int]:
-    while extra:
-        number, length = struct.unpack("<2H", extra[:4].ljust(4, b"\xff"))
-        if 4 + length > len(extra):
+    start = 0
+    while start < len(extra):
+        number, length = struct.unpack("<2H", extra[start : start + 4].ljust(4, b"\xff"))
+        start += 4 + length
+        if start > len(extra):
             raise refuse("damaged extra field", name)
         yield number
-        extra = extra[4 + length :]
 
 
 def _placed(source: BinaryIO, entry: Entry, flags: int, offset: int) -> tuple[Entry, int]:

@@ -11,6 +11,7 @@ from relsign.build.checks import Finished, run_checks
 from relsign.build.engine.connection import connect
 from relsign.build.jobs import run_jobs, stop_own_containers
 from relsign.build.profile import Profile
+from relsign.build.run import ending_on_signals
 from relsign.build.sbom import make_sbom
 from relsign.build.target import Bench, BuiltTarget, Listener, build_target, prepare_image
 from relsign.build.twin.verdict import twin_of
@@ -113,7 +114,8 @@ def _build_all(plan: Plan, workspace: Workspace, staged: Path) -> tuple[BuiltTar
     for name in sorted({target.builder for target in targets}):
         with _log(staged / "logs" / f"{name}.environment.log", name, plan) as listener:
             prepare_image(plan.bench, workspace.lock(name), listener)
-    with LiveTable(tuple(target.name for target in targets)) as table:
+    # Builds run in other threads, and only this one hears signals.
+    with ending_on_signals(), LiveTable(tuple(target.name for target in targets)) as table:
 
         def run(target: Target, cpu: int) -> BuiltTarget:
             # A connection carries one request at a time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,9 @@ def test_a_near_miss_is_not_called_so(
 
 KNOBS: tuple[tuple[str, str, str, str], ...] = (
     ("time", "embedded-time", "number 5", "number 6"),
+    ("time", "embedded-time", "made at 17:23:03", "made at 19:23:03"),
+    ("time-zone", "time-zone", "made 2022-12-26 19:35", "made 2022-12-27 09:20"),
+    ("time-zone", "time-zone", "made 2022-12-26", "made 2022-12-27"),
     ("host-name", "host-name", "colour red", "colour blue"),
     ("user", "user-name", "colour red", "colour blue"),
     ("user", "home-folder", "at /home/ann/x", "at /home/bob/x"),
@@ -239,6 +243,55 @@ KNOBS: tuple[tuple[str, str, str, str], ...] = (
 @pytest.mark.parametrize(("knob", "cause", "one", "two"), KNOBS)
 def test_a_guilty_knob_decides(knob: str, cause: str, one: str, two: str, tmp_path: Path) -> None:
     assert _named(lines(one, two), tmp_path, frozenset({knob}))[:1] == [cause]
+
+
+def test_time_and_zone_together_are_told_apart_by_the_words(tmp_path: Path) -> None:
+    both = frozenset({"time", "time-zone"})
+    plain = lines("made 2022-12-26 19:35", "made 2022-12-26 21:41")
+    assert _named(plain, tmp_path / "a", both) == ["embedded-time"]
+    zone = lines("made at 17:23:03", "made at 19:23:03")
+    assert _named(zone, tmp_path / "b", both) == ["time-zone"]
+
+
+Owner = dict[str, str | int]
+
+OWNERS: tuple[tuple[str, Owner, Owner, tuple[str, ...]], ...] = (
+    # what differs, the owner on each side, and all causes in their order
+    ("numbers", {"uid": 1000, "gid": 1000}, {"uid": 4321, "gid": 8765}, ("owner-ids",)),
+    ("numbers of one name", {"uid": 1, "uname": "a"}, {"uid": 2, "uname": "a"}, ("owner-ids",)),
+    (
+        "a number without a name",
+        {"uid": 1, "uname": "ann"},
+        {"uid": 2, "uname": ""},
+        ("owner-ids",),
+    ),
+    ("a number too long for its field", {"uid": 1}, {"uid": 99_999_999}, ("owner-ids",)),
+    ("names", {"gname": "ann"}, {"gname": "bob"}, ("tar-owner-names",)),
+    ("a name or none", {"uname": "ann"}, {"uname": ""}, ("tar-owner-names",)),
+    (
+        "both",
+        {"uid": 1, "uname": "ann"},
+        {"uid": 2, "uname": "bob"},
+        ("tar-owner-names", "owner-ids"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "causes"), [row[1:] for row in OWNERS], ids=[row[0] for row in OWNERS]
+)
+@pytest.mark.parametrize("knobs", [frozenset[str](), frozenset({"user"})], ids=["none", "user"])
+def test_owners_numbers_and_names_are_told_apart(
+    one: Owner, two: Owner, causes: tuple[str, ...], knobs: frozenset[str], tmp_path: Path
+) -> None:
+    def plant(folder: Path, side: int) -> Path:
+        def change(info: tarfile.TarInfo) -> None:
+            for field, value in (one, two)[side].items():
+                setattr(info, field, value)
+
+        return plants.tar_of(folder, change, tarfile.PAX_FORMAT)
+
+    assert _named(plant, tmp_path, knobs) == list(causes)
 
 
 def test_several_causes_are_all_found(tmp_path: Path) -> None:

@@ -365,6 +365,33 @@ def test_time_is_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "of",
+    [
+        lambda text: tar_bytes(*((f"{n}{'long' * 200}", text) for n in range(20))),
+        lambda text: zip_bytes(*((f"{n}{'long' * 200}", text) for n in range(20))),
+        lambda text: ar_bytes(*(("#1/800", b"long" * 200 + text) for _ in range(20))).replace(
+            b"#1/800/", b"#1/800 "
+        ),
+    ],
+    ids=["tar", "zip", "ar"],
+)
+def test_names_fill_no_memory(tmp_path: Path, of: Callable[[bytes], bytes]) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(of(b"fox"))
+    two.write_bytes(of(b"dog"))
+    found = compare(one, two, "file", Bounds(header_bytes=1 << 13)).differences
+    assert not any("long" in each.place for each in found)
+    assert found
+    assert any("long" in each.place for each in compare(one, two, "file").differences)
+
+
+def test_a_line_of_many_words_in_another_order(tmp_path: Path) -> None:
+    words = [f"w{n}" for n in range(5000)]
+    (found,) = differ(tmp_path, " ".join(words).encode(), " ".join(reversed(words)).encode())
+    assert (found.kind, found.what) == ("order", "order:tokens")
+
+
+@pytest.mark.parametrize(
     ("make", "error"),
     [
         (lambda path: path.symlink_to("/etc/hostname"), InputError),
