@@ -91,10 +91,11 @@ def _is_built(workspace: Workspace, release: ReleaseFolder, name: str | None) ->
     from relsign.cli.building.signing import builder_named
     from relsign.formats.fingerprint import ProfileDigest
     from relsign.sign.finished import find_finished, is_signed
+    from relsign.sign.places import is_real_folder
     from relsign.system.clock import now_utc
 
     folder = final_folder(release, name)
-    if not folder.is_dir() or (name is not None and workspace.policy().commit):
+    if not is_real_folder(folder) or (name is not None and workspace.policy().commit):
         return False
     profile = load_profile()
     found = find_finished(
@@ -104,8 +105,7 @@ def _is_built(workspace: Workspace, release: ReleaseFolder, name: str | None) ->
         return False
     if name is not None:
         party, _others = builder_named(workspace, name)
-        steps = ("source", "build", "check") if workspace.recipe().check else ("source", "build")
-        if not is_signed(release, folder, party, steps, now_utc()):
+        if not is_signed(workspace, folder, party, found, now_utc()):
             return False
     show_unchanged(found, folder)
     return True

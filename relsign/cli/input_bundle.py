@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from relsign.cli.options import (
 )
 from relsign.cli.show import human_size
 from relsign.cli.talk import say, talk
+from relsign.errors import InputError
 from relsign.system.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -52,6 +54,10 @@ def export(file: Path, workspace: Workspace, store: Path, *, rootfs: bool, as_js
     from relsign.cli.progress import fetching
     from relsign.system.files import hash_file
 
+    if os.path.lexists(file):
+        raise InputError(
+            "already there", where=show_path(file), hint="name a new file, or remove that one"
+        )
     with fetching(f"writing {file.name}") as progress:
         made = export_inputs(workspace, Store(store), file, with_rootfs=rootfs, progress=progress)
     found = hash_file(file)

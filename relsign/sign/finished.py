@@ -21,10 +21,12 @@ from relsign.formats.fingerprint import (
     parse_fingerprint,
 )
 from relsign.formats.link import ReleaseBinding
+from relsign.sign.checks import check_environments
+from relsign.sign.links import make_links
 from relsign.sign.materials import require_own_materials
 from relsign.system.files import host_error, read_bounded
 from relsign.system.hashing import hash_files
-from relsign.system.workspace import ReleaseFolder, Workspace
+from relsign.system.workspace import Workspace
 from relsign.verify.agreement import read_report
 
 
@@ -67,15 +69,29 @@ def _are_intact(folder: Path, fingerprints: tuple[Fingerprint, ...]) -> bool:
 
 
 def is_signed(
-    release: ReleaseFolder, folder: Path, party: Party, steps: tuple[str, ...], now: datetime
+    workspace: Workspace,
+    folder: Path,
+    party: Party,
+    fingerprints: tuple[Fingerprint, ...],
+    now: datetime,
 ) -> bool:
-    """Say whether the build in `folder` has the builder's own links for these steps."""
+    """Say whether `folder` holds the builder's own evidence of these very fingerprints.
+
+    A link of each step, with the materials and products that building and checking would
+    give it now, and the provenance.
+    """
+    release = workspace.release()
     binding = ReleaseBinding(project=release.project, version=release.version)
-    found: set[str] = set()
+    found: dict[str, tuple[object, object]] = {}
     try:
-        for name, data in release.evidence_of(folder).items():
+        evidence = release.evidence_of(folder)
+        for name, data in evidence.items():
             if name.endswith(".link"):
-                found.add(read_report(name, data, (party,), binding, now).link.name)
+                link = read_report(name, data, (party,), binding, now).link
+                found[link.name] = (link.materials, link.products)
+        checked = check_environments(workspace, workspace.recipe())
+        links = make_links(fingerprints, checked=checked)
     except RelsignError:
         return False
-    return found == set(steps)
+    wanted = {link.name: (link.materials, link.products) for link in links}
+    return found == wanted and f"{party.name}.intoto.jsonl" in evidence

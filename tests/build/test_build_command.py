@@ -21,6 +21,7 @@ from relsign.build.engine.leftovers import OWNER_LABEL, list_containers
 from relsign.build.profile import load_profile
 from relsign.build.store import Store
 from relsign.build.target import Bench, Listener, build_target
+from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, VerificationError
 from relsign.formats.fingerprint import parse_fingerprint
@@ -28,7 +29,6 @@ from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.formats.names import Digest
 from relsign.system.workspace import Workspace
 from tests.build.conftest import RootFs
-from tests.projects import execute
 
 pytestmark = pytest.mark.engine
 

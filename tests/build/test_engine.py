@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from relsign.build.engine.bound import bound_paths
 from relsign.build.engine.connection import Engine, NotThereError, candidates, connect
 from relsign.build.engine.image import ensure_image, image_tag
 from relsign.build.engine.leftovers import (
@@ -26,6 +27,7 @@ from relsign.build.engine.leftovers import (
     remove_volume,
     this_process,
 )
+from relsign.build.profile import load_profile
 from relsign.errors import HostError, InputError
 from relsign.formats.names import Digest
 from tests.build.conftest import RootFs
@@ -104,6 +106,28 @@ def test_something_else_that_answers(tmp_path: Path, body: bytes, words: str) ->
         with pytest.raises(HostError, match=words):
             connect({"DOCKER_HOST": f"unix://{tmp_path}/s"})
         thread.join()
+
+
+def test_a_bound_file_looks_the_same_from_the_first_moment_for_every_build(tmp_path: Path) -> None:
+    """Several builds make the files of an empty cache at the same time."""
+    seen: set[tuple[float, int, str]] = set()
+    start = threading.Barrier(8)
+    profile = load_profile()
+
+    def look() -> None:
+        start.wait()
+        for bound in bound_paths(profile, tmp_path):
+            if bound.source.is_file():
+                status = bound.source.stat()
+                seen.add((status.st_mtime, status.st_mode & 0o777, bound.target))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {(0.0, 0o444, target) for target in profile.files}
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_an_owner_survives_its_label() -> None:

@@ -147,6 +147,10 @@ def test_the_index_is_pips_own(index: Index, monkeypatch: pytest.MonkeyPatch) ->
     settings.write_text("[global]\nindex-url = http://127.0.0.1:1/other\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
     assert configured_index() == "http://127.0.0.1:1/other"
+    # pip runs elsewhere, but a path means what it means here.
+    monkeypatch.chdir(index.folder)
+    monkeypatch.setenv("PIP_CONFIG_FILE", settings.name)
+    assert configured_index() == "http://127.0.0.1:1/other"
 
 
 def test_a_module_planted_in_the_current_folder_is_not_run(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from relsign.cli.building.place import move_into_place
+from relsign.cli.building.place import move_into_place, staging_folder
 from relsign.errors import InputError
 from tests.projects import Project
 
@@ -42,6 +44,18 @@ def test_a_link_in_the_way_is_refused_and_nothing_behind_it_touched(
     with pytest.raises(InputError, match="not a folder"):
         move_into_place(folder, project.release, "builder-a")
     assert (precious / "builder-a" / "keep").read_text() == "mine"
+
+
+def test_what_a_killed_build_left_goes_and_what_another_builds_stays(project: Project) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    dead, alive = (
+        project.release.builds / f".builder-a.{number}.tmp" for number in (ended.pid, os.getppid())
+    )
+    for folder in (dead, alive):
+        (folder / "logs").mkdir(parents=True)
+    staging_folder(project.release, "builder-b", hidden=False)
+    assert (dead.exists(), alive.exists()) == (False, True)
 
 
 def test_a_strangers_folder_stops_nobody(

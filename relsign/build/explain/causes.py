@@ -38,7 +38,7 @@ BY_KNOB = {
     "file-order": "directory-order",
     "umask": "umask-modes",
     "personality": "kernel-release",
-    "engine": "kernel-release",
+    "engine": "container-engine",
 }
 """What is to blame when only the knob is known."""
 SILENT = frozenset({"unopened", "type"})

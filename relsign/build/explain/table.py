@@ -257,6 +257,12 @@ _PEOPLE = (
         "personality",
     ),
     _cause(
+        "container-engine",
+        "What the container engine adds to a container is written into a file.",
+        "do not list /run, mounts or processes that the build did not make itself",
+        "engine",
+    ),
+    _cause(
         "host-name",
         "The name of the machine that built is written into a file.",
         "do not print `hostname`; for Linux kernels KBUILD_BUILD_HOST",

@@ -30,6 +30,7 @@ TEMPORARY = re.compile(
 )
 RELEASE = re.compile(r"\b\d+\.\d+\.\d+[-+]\w[\w.+-]*")
 KERNEL = re.compile(r"(?i)(?:linux|uname|kernel)[\w \"'=:(.-]*$")
+ENGINE = re.compile(r"(?i)docker|podman|catatonit|conmon|\bcrun\b|\brunc\b")
 HOME = re.compile(r"^(?:/home/[\w.-]+|/root|/Users/[\w.-]+|/nonexistent)(?:/|$)")
 AFTER_USER = re.compile(
     r"(?i)(?:\buser(?:[ _-]?name)?|\bby|logname|packager|builder|owner|whoami)\W{1,4}$"
@@ -128,6 +129,8 @@ def _by_system(change: Change, difference: Difference) -> str:
     sides = change.one, change.two
     if _both(RELEASE, *sides) and (KERNEL.search(before) or "-amd64" in "".join(sides)):
         return "kernel-release"
+    if _both(ENGINE, *sides):
+        return "container-engine"
     if not all(NAME.fullmatch(side) for side in sides):
         return ""
     if change.after.startswith("@") or AFTER_USER.search(before):

@@ -51,6 +51,15 @@ PIP_VARIABLES = (
     "PIP_TRUSTED_HOST",
     "PIP_DEFAULT_TIMEOUT",
 )
+PATH_VARIABLES = (
+    "PIP_CONFIG_FILE",
+    "PIP_CERT",
+    "PIP_CLIENT_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
 PURE_WHEEL = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+-(?:py2\.)?py3-none-any\.whl")
 PIP_QUIET = ("--quiet", "--no-input", "--disable-pip-version-check", "--no-cache-dir")
 INDEX_KEYS = (":env:.index-url", "global.index-url")
@@ -237,6 +246,8 @@ def _pip(*words: str, check: bool = True, what: str = "pip failed") -> str:
     environment = network_environment()
     environment |= {name: os.environ[name] for name in PIP_VARIABLES if name in os.environ}
     command = [*_pip_program(), *words]
+    paths = [name for name in PATH_VARIABLES if environment.get(name)]
+    environment |= {name: os.path.abspath(environment[name]) for name in paths}  # noqa: PTH100
     # pip takes "x==1.0.zip" for a file if the current folder has one of that name, and
     # would run what is in it: so it starts in a folder where nobody can plant any.
     with tempfile.TemporaryDirectory(prefix="relsign-") as empty:

@@ -46,6 +46,8 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 MAX_MANIFEST_BYTES = 4 << 20
+SLOWEST = 1 << 10
+"""Bytes per second: a registry that drips holds nobody for ever."""
 MAX_TOKEN_BYTES = 64 << 10
 UNAUTHORISED = 401
 ANSWERS = frozenset({200, UNAUTHORISED})
@@ -82,7 +84,7 @@ class Registry:
 
     def manifest(self, repository: str, digest: Digest) -> bytes:
         """Return a manifest or index, its digest compared; at most 4 MiB."""
-        limits = FetchLimits(max_bytes=MAX_MANIFEST_BYTES)
+        limits = FetchLimits(max_bytes=MAX_MANIFEST_BYTES, slowest=SLOWEST)
         path = f"{repository}/manifests/sha256:{digest}"
         data = b"".join(self._body(repository, path, limits, ", ".join(MANIFEST_TYPES)))
         if sha256_hex(data) != digest:
@@ -101,7 +103,7 @@ class Registry:
         """Write a blob of at most `size` bytes into `sink`, which compares the digest."""
         path = f"{repository}/blobs/sha256:{digest}"
         done = 0
-        for chunk in self._body(repository, path, FetchLimits(max_bytes=size)):
+        for chunk in self._body(repository, path, FetchLimits(max_bytes=size, slowest=SLOWEST)):
             sink.write(chunk)
             done += len(chunk)
             progress(done, size)
@@ -176,7 +178,7 @@ class Registry:
         query = {"scope": f"repository:{repository}:pull"}
         if "service" in stated:
             query["service"] = stated["service"]
-        limits = FetchLimits(max_bytes=MAX_TOKEN_BYTES)
+        limits = FetchLimits(max_bytes=MAX_TOKEN_BYTES, slowest=SLOWEST)
         answer = download_bytes(f"{realm}?{urlencode(query)}", limits)
         try:
             found = msgspec.json.decode(answer, type=_Token)

@@ -36,6 +36,8 @@ from relsign.system.files import hash_file, read_bounded
 
 MAX_CERTIFICATE_BYTES = 1 << 20
 MAX_SOURCE_BYTES = 2 << 30
+SLOWEST = 1 << 10
+"""Bytes per second: a server that drips holds nobody for ever."""
 LIBRARY_PREFIX_LETTERS = 4
 
 
@@ -150,7 +152,7 @@ def _fetch_archive(
 
 
 def _download(url: str, digest: Digest, store: Store, where: str, progress: Progress) -> None:
-    limits = FetchLimits(max_bytes=MAX_SOURCE_BYTES)
+    limits = FetchLimits(max_bytes=MAX_SOURCE_BYTES, slowest=SLOWEST)
     store.add(digest, lambda sink: download(url, sink, limits, progress), where=where)
 
 

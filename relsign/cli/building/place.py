@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ def final_folder(release: ReleaseFolder, name: str | None) -> Path:
 def staging_folder(release: ReleaseFolder, name: str | None, *, hidden: bool) -> Path:
     """Return where to build: out of everybody's sight if the result is to be held back."""
     parent = make_held_folder(release) if hidden else release.builds
+    _remove_abandoned(parent)
     return parent / f".{name or UNSIGNED}.{os.getpid()}.tmp"
 
 
@@ -52,6 +54,14 @@ def move_into_place(staged: Path, release: ReleaseFolder, name: str | None) -> P
         staged.rename(final)
     sync_folder(final.parent)
     return final
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what builds that were killed left behind: their process is gone."""
+    for path in parent.glob(".*.tmp"):
+        number = path.name.removesuffix(".tmp").rpartition(".")[2]
+        if number.isdigit() and not Path("/proc", number).exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def write_links(staged: Path, built: BuiltRelease, signing: Signing | None) -> None:

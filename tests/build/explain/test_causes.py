@@ -88,6 +88,7 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
     ("git-state", lines("version 1.2-14-g1a2b3c4", "version 1.2-14-g1a2b3c4-dirty")),
     ("git-state", lines("commit 1a2b3c4d5e6f", "commit 9a8b7c6d5e4f")),
     ("kernel-release", lines("Linux 5.10.0-21-amd64 x86_64", "Linux 6.1.0-9-amd64 x86_64")),
+    ("container-engine", lines("init: docker-init", "init: podman-init")),
     ("host-name", lines("built by ann@alpha", "built by ann@beta")),
     ("host-name", lines("host: alpha", "host: beta")),
     ("user-name", lines("built by ann@alpha", "built by bob@alpha")),
@@ -188,6 +189,7 @@ NEAR_MISSES: tuple[tuple[str, str, str, str], ...] = (
     ("temp-names", "build-path", "/build/tmpl/one", "/build/tmpl/two"),
     ("git-state", "kernel-release", "Linux 5.10.0-21-amd64", "Linux 5.10.0-22-amd64"),
     ("git-state", "", "1.2-rc1", "1.2-rc2"),
+    ("container-engine", "", "in docker", "in peace"),
     ("float-digits", "", "ratio 0.25", "ratio 0.75"),
     ("locale-format", "", "total 1,234", "total 5,678"),
     ("locale-sorted", "hash-order", "b\na\nc", "c\nb\na"),
@@ -237,6 +239,8 @@ KNOBS: tuple[tuple[str, str, str, str], ...] = (
     ("file-order", "directory-order", "gamma\nalpha\nbeta", "beta\ngamma\nalpha"),
     ("environment", "environment-variable", "colour red", "colour blue"),
     ("umask", "umask-modes", "colour red", "colour blue"),
+    ("engine", "container-engine", "colour red", "colour blue"),
+    ("engine", "kernel-release", "Linux 5.10.0-21-amd64", "Linux 6.1.0-3-amd64"),
 )
 
 

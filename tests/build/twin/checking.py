@@ -30,6 +30,8 @@ class CheckRoom:
     machine: Machine
     events: list[CheckEvent] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
+    other: tuple[Engine, str] | None = None
+    """An engine of another kind, and the same image in it."""
 
     def workshop(self, target: Target) -> Workshop:
         listener = Listener(
@@ -37,9 +39,9 @@ class CheckRoom:
             on_log=self.log.extend,
             on_bootstrap=lambda _builder: None,
         )
-        subject = Subject(
-            target, "src", (make_source(FILES),), lambda _other: (self.engine, self.image)
-        )
+        here = (self.engine, self.image)
+        rooms = {False: here, True: self.other or here}
+        subject = Subject(target, "src", (make_source(FILES),), rooms.__getitem__)
         return Workshop(subject, self.folder / "made", self.folder / "bound", listener)
 
     def check(
