@@ -19,12 +19,12 @@ from relsign.formats.names import (
     FileName,
     HexDigest,
     Name,
+    Normaliser,
     Size,
     Version,
     refuse_repeats,
     shaped,
 )
-from relsign.formats.recipe import Normaliser
 
 MAX_FINGERPRINT_BYTES = 16 << 20
 Knob = Annotated[str, shaped("up to 64 of a-z 0-9 and space", r"[a-z0-9][a-z0-9 ]{0,63}")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, NewType
+from typing import Annotated, Literal, NewType
 
 from msgspec import Meta
 
@@ -75,6 +75,9 @@ Size = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 Epoch = Annotated[int, Meta(ge=0, le=253402300799)]
 """Seconds since 1970-01-01T00:00:00Z, at most the year 9999."""
+
+Normaliser = Literal["ar-1", "gzip-1", "tar-1", "zip-1"]
+"""Rewrites an archive so that nothing depends on when and where it was made."""
 
 Time = Annotated[datetime, Meta(tz=True)]
 """An aware time; written as ``2026-11-21T08:00:00Z``."""

@@ -24,6 +24,7 @@ from relsign.formats.names import (
     FileName,
     HexDigest,
     Name,
+    Normaliser,
     RelativePath,
     Time,
     Version,
@@ -31,7 +32,6 @@ from relsign.formats.names import (
     shaped,
     whole_seconds_utc,
 )
-from relsign.formats.recipe import Normaliser
 from relsign.formats.statement import Subject
 
 MAX_PROVENANCE_BYTES = 16 << 20

@@ -38,6 +38,7 @@ from relsign.formats.names import (
     FileName,
     HexDigest,
     Name,
+    Normaliser,
     RelativePath,
     Version,
     is_reserved,
@@ -59,8 +60,6 @@ EnvironmentValue = Annotated[
 Command = Annotated[str, Meta(min_length=1, max_length=10_000)]
 
 MAX_COMMANDS = 200
-Normaliser = Literal["ar-1", "gzip-1", "tar-1", "zip-1"]
-"""Rewrites an archive so that nothing depends on when and where it was made."""
 
 
 def sbom_file(target: str) -> str:

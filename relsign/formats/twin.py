@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from relsign.formats.canonical import Document
-from relsign.formats.names import Name, refuse_repeats, shaped
-from relsign.formats.recipe import Normaliser
+from relsign.formats.names import Name, Normaliser, refuse_repeats, shaped
 
 VariedKnob = Annotated[str, shaped("up to 32 of a-z -", r"[a-z][a-z-]{0,31}")]
 CauseName = Annotated[str, shaped("up to 64 of a-z 0-9 -", r"[a-z][a-z0-9-]{0,63}")]

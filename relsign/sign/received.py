@@ -20,6 +20,7 @@ from relsign.formats.bundle import MAX_BUNDLE_BYTES
 from relsign.formats.commitment import MAX_COMMITMENT_BYTES, commitment_file_name
 from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES, BuiltArtifact, parse_fingerprint
 from relsign.formats.link import STEP_NAMES, ReleaseBinding, link_file_name
+from relsign.formats.recipe import sbom_file
 from relsign.sign.places import is_real_folder
 from relsign.system.files import READ_BYTES, host_error, new_file, open_regular, read_bounded
 from relsign.verify.agreement import Report, read_report
@@ -76,7 +77,8 @@ def read_received(
     _take_provenance(build, reports["build"], now, files, left)
     products = reports["build"].says.products
     artifacts = _take_fingerprints(build, products, files, left)
-    others = sorted({entry.name for entry in _entries(build)} - files.keys() - _BESIDE)
+    known = files.keys() | _BESIDE | _bills_of_materials(products)
+    others = sorted({entry.name for entry in _entries(build)} - known)
     seen = {line.partition(":")[0] for line in left}
     left += [f"{name}: not a file of this build" for name in others if name not in seen]
     folder = build / ARTIFACTS
@@ -106,6 +108,13 @@ def _read_link(build: Path, name: str) -> bytes:
         raise NotEnoughError(
             "its builder's link is not there", where=f"builds/{build.name}/{name}"
         ) from error
+
+
+def _bills_of_materials(products: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of bills that may lie beside a build: anybody can make them again."""
+    ending = ".fingerprint.json"
+    targets = (name.removesuffix(ending) for name in products if name.endswith(ending))
+    return frozenset(sbom_file(target) for target in targets)
 
 
 def _take_provenance(

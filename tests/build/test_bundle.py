@@ -234,6 +234,9 @@ def test_the_commands_say_what_went_and_came(
     captured = capsys.readouterr()
     assert captured.out.split()[0] == digest
     assert "2 image" in captured.err
+    assert execute(["inputs", "export", str(bundle), *common]) == 2
+    assert "already there" in capsys.readouterr().err
+    assert hashlib.sha256(bundle.read_bytes()).hexdigest() == digest
     words = ["--store", str(tmp_path / "other"), "--into", str(into), "--json"]
     assert execute(["inputs", "import", str(bundle), *words]) == 0
     shown = json.loads(capsys.readouterr().out)

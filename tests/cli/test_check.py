@@ -14,7 +14,7 @@ from relsign.build.explain.difference import Difference
 from relsign.build.twin.verdict import Blame, Checked, twin_of
 from relsign.cli.checking import check_json, check_lines
 from relsign.cli.main import execute
-from relsign.formats.recipe import Normaliser
+from relsign.formats.names import Normaliser
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "leaky"
 FOUND = Found(CAUSES["host-name"], ("a.txt > line 1",))

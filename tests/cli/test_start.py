@@ -31,12 +31,12 @@ OURS = {
     "crypto": "digest keys merkle notes signatures threshold tuf",
     "formats": (
         "bundle canonical checkpoint commitment envelope fingerprint layout link listing log memory"
-        " names own_policy pin policy provenance root roster shorten statement tuf"
+        " names own_policy pin policy provenance root roster shorten statement tuf twin"
     ),
     "system": "clock files hashing lock",
     "trust": "listing outside own_folder own_policy pin_folder store verification",
     "verify": (
-        "agreement builders commitments day decision demands diversity fingerprint freshness"
+        "agreement builders checks commitments day decision demands diversity fingerprint freshness"
         " history inclusion layout provenance question rebuilt release root rows rules verdict"
         " witnesses"
     ),

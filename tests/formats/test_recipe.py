@@ -96,6 +96,12 @@ ROWS: list[Row] = [
     ((*T0, "artifact", 1), {"path": "other/gzip"}, "target[0]", "artifact named twice: gzip"),
     ((*T0, "artifact", 1), {"path": "SHA256SUMS"}, "target[0]", "reserved for relsign"),
     ((*T0, "pack", 0, "name"), "a.relsign", "target[0]", "reserved for relsign: a.relsign"),
+    (
+        (*T0, "artifact", 1),
+        {"path": "linux-amd64.cdx.json"},
+        "",
+        "reserved for relsign: linux-amd64.cdx.json",
+    ),
     ((*T0, "pack", 0, "name"), "gzip", "target[0]", "artifact named twice: gzip"),
     ((*T0, "commands"), [], "target[0].commands", "length >= 1"),
     ((*T0, "commands"), [""], "target[0].commands[0]", "text of length >= 1"),

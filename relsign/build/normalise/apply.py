@@ -27,7 +27,7 @@ from relsign.build.normalise.tar import HEAD_BYTES, is_tar, rewrite_tar
 from relsign.build.normalise.zip import is_zip, rewrite_zip
 from relsign.errors import InputError
 from relsign.formats.canonical import shorten
-from relsign.formats.recipe import Normaliser
+from relsign.formats.names import Normaliser
 from relsign.system.fetch import Sink
 from relsign.system.files import READ_BYTES, host_error, open_regular, replacing
 

@@ -28,7 +28,7 @@ from relsign.build.twin.series import NOTHING, CheckEvent, Counter, KnobSet, Ser
 from relsign.build.twin.verdict import Blame, Checked
 from relsign.build.twin.workshop import Made, Workshop
 from relsign.errors import HostError, InputError
-from relsign.formats.recipe import Normaliser
+from relsign.formats.names import Normaliser
 
 APART_SECONDS = 2.1
 """Between two builds, so that times of files differ even where two seconds count as one (zip)."""

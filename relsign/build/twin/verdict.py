@@ -8,7 +8,7 @@ from typing import Literal
 
 from relsign.build.explain.causes import Found
 from relsign.build.explain.difference import Difference
-from relsign.formats.recipe import Normaliser
+from relsign.formats.names import Normaliser
 from relsign.formats.twin import Twin
 
 NO_KNOWN_CAUSE = "unknown"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relsign.build.normalise.apply import normalise_file
-from relsign.formats.recipe import Normaliser
+from relsign.formats.names import Normaliser
 
 EPOCH = 1_700_000_000
 

@@ -12,7 +12,8 @@ from relsign.build.collect import BuiltFile
 from relsign.build.normalise.artifacts import normalise_artifacts
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, NotEnoughError
-from relsign.formats.recipe import Artifact, Normaliser, Target, parse_recipe
+from relsign.formats.names import Normaliser
+from relsign.formats.recipe import Artifact, Target, parse_recipe
 from tests.formats.dependency_samples import RICH_RECIPE
 
 TARGET = parse_recipe(RICH_RECIPE).target[0]

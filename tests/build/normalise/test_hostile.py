@@ -19,7 +19,7 @@ import pytest
 from relsign.build.archives.members import Limits
 from relsign.build.normalise.apply import REWRITES, normalise_file, same_after
 from relsign.errors import HostError, InputError, NotEnoughError
-from relsign.formats.recipe import Normaliser
+from relsign.formats.names import Normaliser
 from tests.build.archives import Entry, pax, record, tar, zipped
 from tests.build.normalise.makers import EPOCH, MAKERS, ONE, make
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from relsign.build.archives.members import Limits
 from relsign.build.normalise.apply import REWRITES, normalise_file, same_after
-from relsign.formats.recipe import Normaliser
+from relsign.formats.names import Normaliser
 from tests.build.normalise.makers import (
     EPOCH,
     FILES,
