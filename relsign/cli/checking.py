@@ -10,6 +10,8 @@ from relsign.formats.twin import Twin
 
 MAX_NAMES = 4
 """File names on a line; the others are counted."""
+KNOB_KINDS = {"user": "owner", "umask": "mode", "time": "mtime", "file-order": "order"}
+"""Knob -> the kind of difference it makes in archives."""
 MAX_CAUSES = 3
 MAX_EXCERPT = 60
 MAX_LISTED = 20
@@ -32,7 +34,8 @@ def verdict_words(result: Checked) -> str:
 def _target_lines(result: Checked) -> Iterator[str]:
     many = len(result.artifacts)
     count = f"{len(result.differing)} of {many} artifacts change" if result.differing else ""
-    same = f"{many} artifacts, {len(result.varied)} knobs turned" if not result.blames else ""
+    made = f"{many} artifact{'' if many == 1 else 's'}"
+    same = f"{made}, {len(result.varied)} knobs turned" if not result.blames else ""
     yield f"{verdict_words(result)}  {result.target}  {count or same}".rstrip()
     for blame in result.blames:
         yield from _blame_lines(blame)
@@ -78,10 +81,14 @@ def _culprit(blame: Blame) -> str:
 
 
 def _places(blame: Blame, wanted: frozenset[str]) -> list[str]:
-    """Return places with both sides' excerpts, all where none is wanted."""
+    """Return places with both sides' excerpts, all where none is wanted.
+
+    One place may differ in several ways: the one that the guilty knob changes comes first.
+    """
+    telling = {KNOB_KINDS.get(knob) for knob in blame.knobs}
     return [
         f"{each.place}: {shorten(each.one, MAX_EXCERPT)} | {shorten(each.two, MAX_EXCERPT)}"
-        for each in blame.differences
+        for each in sorted(blame.differences, key=lambda each: each.kind not in telling)
         if not wanted or each.place in wanted
     ]
 

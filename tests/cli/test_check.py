@@ -72,6 +72,13 @@ def test_a_cause_is_shown_with_place_and_fix() -> None:
     ]
 
 
+def test_of_one_place_the_difference_is_shown_that_the_knob_makes() -> None:
+    both = (Difference("a.tar > x", "mtime", "1", "2"), Difference("a.tar > x", "owner", "3", "4"))
+    for knobs, said in (({"user"}, "3 | 4"), ({"time"}, "1 | 2"), ({"locale"}, "1 | 2")):
+        lines = list(check_lines((checked(Blame(frozenset(knobs), ("a.tar",), both)),)))
+        assert f"      place  a.tar > x: {said}" in lines
+
+
 def test_other_kinds_of_blame() -> None:
     shown = "\n".join(
         check_lines(
