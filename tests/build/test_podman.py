@@ -81,7 +81,7 @@ def test_the_same_fingerprint_from_both(
 def make_workspace(folder: Path, source: Digest, rootfs: Digest) -> Workspace:
     builder = folder / "builders" / "b"
     builder.mkdir(parents=True)
-    definition = b'base = "debian"\n'
+    definition = b'name = "b"\nsuite = "bookworm"\npackages = ["make"]\n'
     (builder / "builder.toml").write_bytes(definition)
     package = LockedPackage(
         name="make", version="1", architecture="amd64", sha256=Digest("5" * 64), size=1,

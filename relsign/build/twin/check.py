@@ -16,7 +16,6 @@ another day's recipe.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -30,8 +29,6 @@ from relsign.build.twin.workshop import Made, Workshop
 from relsign.errors import HostError, InputError
 from relsign.formats.names import Normaliser
 
-APART_SECONDS = 2.1
-"""Between two builds, so that times of files differ even where two seconds count as one (zip)."""
 NOT_SEEN = "turned, but a program inside does not see it"
 DOES_NOT_RUN = "commands do not run under it here"
 
@@ -60,8 +57,6 @@ def check_subject(
     series = Series(workshop, machine, setup, counter)
     base = series.build(NOTHING, "as always")
     _require_built(base, workshop)
-    # File times are the real clock's, whatever a program is told.
-    time.sleep(APART_SECONDS)
     failures, left, varied = _build_varied(series, knobs)
     differing = base.differing(varied) if varied is not None else frozenset[str]()
     blames = list(failures)

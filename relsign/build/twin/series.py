@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,9 @@ from relsign.build.twin.workshop import Made, Workshop
 
 KnobSet = frozenset[str]
 NOTHING: KnobSet = frozenset()
+APART_SECONDS = 2.1
+"""Between two builds.  File times are the real clock's, whatever a program is told: in one
+build as in another they must differ, even where two seconds count as one (zip)."""
 NAMED_KNOBS = 3
 """More knobs than these are counted in the name of a build's folder."""
 
@@ -29,9 +33,13 @@ class Counter:
 
     on_build: Callable[[CheckEvent], object]
     builds: int = 0
+    ended: float | None = None
+    """When the last build ended, of a clock that only goes forward."""
 
     def next(self, words: str, knobs: KnobSet) -> str:
-        """Tell that a build begins and return a name for its folder."""
+        """Tell that a build begins, once it is time, and return a name for its folder."""
+        if self.ended is not None:
+            time.sleep(max(0.0, self.ended + APART_SECONDS - time.monotonic()))
         self.builds += 1
         self.on_build(CheckEvent(self.builds, words, tuple(sorted(knobs))))
         names = "+".join(sorted(knobs)) if len(knobs) <= NAMED_KNOBS else f"{len(knobs)}-knobs"
@@ -52,5 +60,6 @@ class Series:
         """Build with `knobs` turned; the last build of a set of knobs is kept in `made`."""
         name = self.counter.next(words, knobs)
         made = self.workshop.build(derive(self.setup, knobs, self.machine), name)
+        self.counter.ended = time.monotonic()
         self.made[knobs] = made
         return made
