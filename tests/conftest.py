@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ from tests.projects import Project, make_keys, make_project
 # The same examples on every machine and every run: a red test here is red everywhere.
 settings.register_profile("relsign", deadline=None, derandomize=True, database=None)
 settings.load_profile("relsign")
+
+
+def pytest_configure() -> None:
+    """Take signals as from a terminal: what runs in the background was told to ignore some.
+
+    Programs that tests start, and end with Ctrl-C, would inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,12 @@ import pytest
 from relsign.build.engine.bound import bound_paths
 from relsign.build.engine.container import HostSettings, container_document
 from relsign.build.profile import DEFAULT_PROFILE, Profile, load_profile, profile_names
-from relsign.errors import InputError
+from relsign.errors import HostError, InputError
 from relsign.formats.canonical import decode_canonical, encode_canonical
 
 DIGESTS = {
     "hardened-1": "8453a960463397c61c2e123676fbdcd84c5bb61526bdd4b183f3a2ab07ccea74",
-    "hardened-2": "87e4980f548d87cce4ad0ba15c6b43c90716670c42a3de61eb0e3f5772a0b8d6",
+    "hardened-2": "602c56a025175730948ce816af19e44af50576da1c8366c15371533e10f7111d",
 }
 PROFILES = tuple(sorted(DIGESTS))
 
@@ -113,6 +113,11 @@ def test_variables_are_the_profiles_the_recipes_and_the_epoch() -> None:
     assert variables == {**profile.environment, "CFLAGS": "-O2", "SOURCE_DATE_EPOCH": "12"}
 
 
+def test_the_home_folder_is_in_the_build_folder() -> None:
+    profile = load_profile()
+    assert f"{profile.build_folder}/{profile.home}" == profile.environment["HOME"]
+
+
 def test_an_unset_epoch_leaves_no_variable() -> None:
     assert "SOURCE_DATE_EPOCH" not in load_profile().variables({}, None)
 
@@ -132,6 +137,22 @@ def test_bound_files_are_mended_before_use(tmp_path: Path) -> None:
     assert again[0] == first
     assert first.source.read_text() == profile.files[first.target]
     assert first.source.stat().st_mtime == 0
+
+
+def test_no_link_is_followed_where_bound_files_lie(tmp_path: Path) -> None:
+    profile = load_profile()
+    (first, second, *_) = bound_paths(profile, tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text(profile.files[first.target])
+    first.source.unlink()
+    first.source.symlink_to(elsewhere)
+    bound_paths(profile, tmp_path)
+    assert not first.source.is_symlink()
+    assert elsewhere.exists()
+    second.source.unlink()
+    second.source.mkdir()
+    with pytest.raises(HostError):
+        bound_paths(profile, tmp_path)
 
 
 def test_every_ulimit_is_set() -> None:

@@ -69,13 +69,12 @@ def observe(engine: Engine, order: Order) -> Observation:
 
 
 def _fill(container: Container, profile: Profile, order: Order) -> None:
-    home = profile.environment["HOME"].removeprefix(f"{profile.build_folder}/")
     if order.program:
         data, name = read_bounded(Path(order.program), MAX_PROGRAM_BYTES), "probe"
     else:
         source = resources.files("relsign.build.sandbox") / "probe.c"
         data, name = source.read_bytes(), "probe.c"
-    container.put(profile.build_folder, _tar(profile, home, name, data))
+    container.put(profile.build_folder, _tar(profile, profile.home, name, data))
     if not order.program:
         _run(container, profile, COMPILE)
 
@@ -94,12 +93,8 @@ def _tar(profile: Profile, home: str, name: str, data: bytes) -> BinaryIO:
 
 
 def _run(container: Container, profile: Profile, command: str) -> bytes:
-    said = bytearray()
-
-    def hear(chunk: bytes) -> None:
-        said.extend(chunk[: MAX_ANSWER_BYTES - len(said)])
-
-    code = container.execute((*profile.wrapper, profile.build_folder, command), hear)
+    argv = (*profile.wrapper, profile.build_folder, command)
+    code, said = container.ask(argv, MAX_ANSWER_BYTES)
     if code == NOT_FOUND and command == COMPILE:
         raise InputError(
             "the environment has no C compiler, which the probe needs",
@@ -108,7 +103,7 @@ def _run(container: Container, profile: Profile, command: str) -> bytes:
     if code != 0:
         words = shorten(said.decode("utf-8", "replace"), 400)
         raise HostError("the probe failed", where=command, got=f"exit code {code}: {words}")
-    return bytes(said)
+    return said
 
 
 def main(words: list[str]) -> int:

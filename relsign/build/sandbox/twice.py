@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from relsign.build.engine.connection import Engine
+from relsign.build.engine.connection import TLS_VARIABLES, Engine
 from relsign.build.engine.container import HostSettings, open_container
 from relsign.build.profile import load_profile
 from relsign.build.sandbox.observe import Observation, Order, observe
@@ -31,8 +31,6 @@ PAUSE_SECONDS = 2.5
 CHILD_SECONDS = 120
 BUSY = "(while :; do :; done) >/dev/null 2>&1 &"
 OTHER_CALLER = 'umask 077; ulimit -n 200; ulimit -c 0; exec nice -n 7 "$@"'
-PASSED_ON = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-"""Without these an engine behind TLS would not answer the other caller."""
 
 
 def probe_twice(engine: Engine, order: Order, cpus: Sequence[int]) -> ProbeReport:
@@ -81,7 +79,8 @@ def _observe_elsewhere(engine: Engine, order: Order, folder: Path) -> Observatio
         "SOURCE_DATE_EPOCH": "1",
         "TZ": "Pacific/Auckland",
         "USER": "elsewhere",
-        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        # Without these an engine behind TLS would not answer the other caller.
+        **{name: os.environ[name] for name in TLS_VARIABLES if name in os.environ},
     }
     words = msgspec.json.encode(order).decode()
     python = (sys.executable, "-P", "-m", "relsign.build.sandbox.observe", words)

@@ -114,12 +114,8 @@ def missing_knobs(container: Container, profile: Profile) -> tuple[str, ...]:
     """
     if profile.checks is msgspec.UNSET:
         return ()
-    said = bytearray()
-
-    def hear(chunk: bytes) -> None:
-        said.extend(chunk[: MAX_ANSWER_BYTES - len(said)])
-
-    code = container.execute((*profile.wrapper, profile.build_folder, view_script(profile)), hear)
+    argv = (*profile.wrapper, profile.build_folder, view_script(profile))
+    code, said = container.ask(argv, MAX_ANSWER_BYTES)
     *missing, last = said.decode("utf-8", "replace").splitlines() or [""]
     if code != 0 or last != END or not profile.fixed.keys() >= set(missing):
         raise HostError(
@@ -127,7 +123,7 @@ def missing_knobs(container: Container, profile: Profile) -> tuple[str, ...]:
             where=f"profile {profile.name}",
             expected="names of knobs",
             got=f"exit code {code}: {shorten(said.decode('utf-8', 'replace'), 200)}",
-            hint="the environment needs a POSIX shell, coreutils and setarch",
+            hint="the environment needs a POSIX shell, GNU coreutils and setarch",
         )
     return tuple(sorted(missing))
 

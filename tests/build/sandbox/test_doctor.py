@@ -76,3 +76,16 @@ def test_the_screen_is_also_json(tmp_path: Path) -> None:
     said = json.loads(done.stdout)
     assert said.keys() == {"lines", "clock"}
     assert all(row.keys() == {"good", "text"} for row in said["lines"])
+
+
+def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relsign.cli.doctor.MIN_FREE_BYTES", 1 << 80)
+    done = CliRunner().invoke(
+        doctor,
+        ["--project", str(tmp_path), "--store", str(tmp_path), "--keys", str(tmp_path)],
+        catch_exceptions=False,
+        standalone_mode=False,
+    )
+    (line,) = (line for line in done.stdout.splitlines() if " disk " in line)
+    assert line.startswith("  ✗")
+    assert "too little; `relsign store gc`" in line

@@ -93,6 +93,7 @@ def test_what_the_engine_does_not_set_is_named(
         ("umask 022; ", "umask"),
         ("setarch -R ", "address space"),
         ('cd -- "$1" || exit 126; ', "working folder"),
+        ("env --default-signal ", "signals"),
     ],
 )
 def test_what_the_wrapper_does_not_set_is_named(
@@ -103,9 +104,22 @@ def test_what_the_wrapper_does_not_set_is_named(
         wrapper = (*wrapper[:2], f"umask 077; {wrapper[2]}", "build")
     if missing == "working folder":
         wrapper = (*wrapper[:2], f"cd /tmp; {wrapper[2]}", "build")
+    if missing == "signals":
+        wrapper = (*wrapper[:2], f"trap '' INT; {wrapper[2]}", "build")
     weaker = msgspec.structs.replace(PROFILE, wrapper=wrapper)
     with started(engine, image, cache, weaker) as container:
         assert missing_knobs(container, weaker) == (missing,)
+
+
+@pytest.mark.engine
+def test_signals_ignored_where_the_engine_was_started_are_not_in_a_build(
+    engine: Engine, image: str, cache: Path
+) -> None:
+    # An engine started with `nohup` or in a script's background hands them down like this.
+    wrapper = (*PROFILE.wrapper[:2], f"trap '' HUP INT QUIT PIPE; {PROFILE.wrapper[2]}", "build")
+    deaf = msgspec.structs.replace(PROFILE, wrapper=wrapper)
+    with started(engine, image, cache, deaf) as container:
+        assert missing_knobs(container, deaf) == ()
 
 
 @pytest.mark.engine
