@@ -7,12 +7,11 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from relsign.build.twin.faketime import copy_faketime
 from relsign.build.twin.knobs import OTHER_LOCALE, Machine
 from relsign.system.files import host_error, make_folder, write_whole
 from relsign.system.process import PATH, run_program
 
-LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib")
-LIBRARY = "faketime/libfaketimeMT.so.1"
 LOCALE_SOURCES = Path("/usr/share/i18n/locales")
 HELD_BY = timedelta(days=1)
 """The held clock is a day ahead, so that no file seems to come from the future."""
@@ -28,7 +27,7 @@ def look_at_machine(
 ) -> Machine:
     """Write the files that variation binds into `folder`, and say what there is.
 
-    Raises HostError if the folder cannot be written.
+    Raises HostError if the folder cannot be written; what `copy_faketime` raises, too.
     """
     make_folder(folder)
     clocks = []
@@ -43,21 +42,12 @@ def look_at_machine(
             raise host_error(error, clocks[-1]) from error
     return Machine(
         cpus=cpus,
-        faketime=find_faketime(),
+        faketime=copy_faketime(folder),
         clock_held=clocks[0],
         clock_ahead=clocks[1],
         locale=_make_locale(folder),
         has_other_engine=has_other_engine,
     )
-
-
-def find_faketime() -> Path | None:
-    """Return the library that shows programs another clock, None if it is not installed."""
-    for folder in map(Path, LIBRARY_FOLDERS):
-        for path in (*sorted(folder.glob(f"*-linux-gnu*/{LIBRARY}")), folder / LIBRARY):
-            if path.is_file():
-                return path
-    return None
 
 
 def _make_locale(folder: Path) -> Path | None:

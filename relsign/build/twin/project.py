@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -62,14 +63,11 @@ def check_target(
     """
     recipe, lock = workspace.recipe(), workspace.lock(target.builder)
     check_lock_is_current(workspace, target.builder, lock)
-    images: dict[bool, tuple[Engine, str]] = {}
 
+    @functools.cache
     def room(other_engine: bool) -> tuple[Engine, str]:  # noqa: FBT001  as `Subject` calls it
-        if other_engine not in images:
-            engine = plan.other if other_engine and plan.other is not None else bench.engine
-            found = prepare_image(replace(bench, engine=engine), lock, listener)
-            images[other_engine] = (engine, found)
-        return images[other_engine]
+        engine = plan.other if other_engine and plan.other is not None else bench.engine
+        return engine, prepare_image(replace(bench, engine=engine), lock, listener)
 
     machine = look_at_machine(
         plan.bound, plan.cpus, plan.now, has_other_engine=plan.other is not None

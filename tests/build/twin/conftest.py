@@ -14,8 +14,9 @@ import pytest
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.image import ensure_image
 from relsign.build.target import allowed_cpus
+from relsign.build.twin.faketime import find_faketime
 from relsign.build.twin.knobs import Machine
-from relsign.build.twin.machine import find_faketime, look_at_machine
+from relsign.build.twin.machine import look_at_machine
 from relsign.formats.names import Digest
 from tests.build.conftest import RootFs
 from tests.build.twin.checking import CheckRoom

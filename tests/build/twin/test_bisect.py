@@ -41,6 +41,8 @@ def solve(causes: Causes, knobs: Sequence[str] = KNOBS) -> tuple[tuple[Guilt, ..
     build.asked.clear()
     found = find_guilty(trials, causes)
     assert trials.builds == len(build.asked)
+    # The files of a build with each guilty set alone are looked at afterwards.
+    assert all(guilt.knobs in {*build.asked, frozenset(knobs)} for guilt in found)
     return found, build
 
 
