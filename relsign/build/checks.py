@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from relsign.build.ending import ending_on_signals
 from relsign.build.engine.container import Container, HostSettings, open_container
 from relsign.build.engine.leftovers import remove_leftovers
 from relsign.build.failure import explain_failure
@@ -29,7 +30,7 @@ from relsign.build.limit import TimeLimit
 from relsign.build.log import BuildLog
 from relsign.build.moved import check_lock_is_current
 from relsign.build.profile import Profile
-from relsign.build.run import BuildEvent, ending_on_signals
+from relsign.build.run import BuildEvent
 from relsign.build.sandbox.view import missing_knobs
 from relsign.build.target import Bench, Listener, prepare_image
 from relsign.crypto.digest import sha256_hex
@@ -177,14 +178,12 @@ class _Running:
         return self._failed(what, error.expected, error.got)
 
     def _failed(self, what: str, expected: str, got: str = "") -> VerificationError:
-        lines = self._log.lines()
-        shown = ["the log ends:", *(f"  {line}" for line in lines)] if lines else []
         return VerificationError(
             f"the release check {what}",
             where=self._where,
             expected=expected,
             got=got,
-            hint="\n".join([*shown, NEXT]),
+            hint="\n".join(filter(None, (self._log.shown(), NEXT))),
         )
 
 
@@ -204,10 +203,9 @@ def _release_tar(look: Look, profile: Profile) -> Iterator[BinaryIO]:
             got=str(size),
             hint="name in its `artifacts` only those the check looks at",
         )
-    home = profile.environment["HOME"].removeprefix(f"{profile.build_folder}/")
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
-            for folder in (home, FOLDER):
+            for folder in (profile.home, FOLDER):
                 tar.addfile(_member(folder, profile, tarfile.DIRTYPE, 0o755))
             for artifact in artifacts:
                 _add(tar, look.built.folder / artifact.name, artifact, profile)

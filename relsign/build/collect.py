@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from relsign.build.engine.connection import NotThereError, Reply
+from relsign.build.engine.connection import AGAIN_HINT, NotThereError, Reply
 from relsign.build.engine.container import Container, is_link
 from relsign.errors import HostError, InputError
 from relsign.formats.canonical import shorten
@@ -64,11 +64,7 @@ def collect_file(container: Container, inside: str, destination: Path, max_bytes
         if member is None:
             raise _refused(inside, "a socket", "an artifact must be a regular file")
         _check(member, inside, max_bytes)
-        built = _copy(tar, member, inside, destination)
-        if tar.next() is not None:
-            destination.unlink()
-            raise _refused(inside, "more than one file", "name a regular file")
-    return built
+        return _copy(tar, member, inside, destination)
 
 
 def _as_file(reply: Reply) -> IO[bytes]:
@@ -86,6 +82,7 @@ def _check(member: tarfile.TarInfo, inside: str, max_bytes: int) -> None:
             where=inside,
             expected=f"at most {max_bytes} bytes more",
             got=f"{member.size}",
+            hint="all together must fit into the build folder; name fewer or smaller ones",
         )
 
 
@@ -104,7 +101,9 @@ def _copy(
             size += len(chunk)
             target.write(chunk)
         if size != member.size:
-            raise HostError("the container engine broke off a file", where=inside)
+            raise HostError("the container engine broke off a file", where=inside, hint=AGAIN_HINT)
+        if tar.next() is not None:
+            raise _refused(inside, "more than one file", "name a regular file")
     return BuiltFile(destination.name, destination, Digest(digest.hexdigest()), size, mode)
 
 
@@ -130,16 +129,9 @@ def _refused(inside: str, kind: str, hint: str) -> InputError:
 
 def _missing(container: Container, inside: str) -> InputError:
     folder = inside.rpartition("/")[0]
-    listed = bytearray()
-
-    def keep(chunk: bytes) -> None:
-        del listed[MAX_LISTED_BYTES:]
-        listed.extend(chunk[:MAX_LISTED_BYTES])
-
-    found = container.execute(("ls", "-A", "--", folder), keep) == 0
+    code, listed = container.ask(("ls", "-A", "--", folder), MAX_LISTED_BYTES)
     names = " ".join(shorten(n) for n in listed.decode("utf-8", "replace").splitlines())
+    found = f"in its folder: {shorten(names, 1000) or 'nothing'}"
     return InputError(
-        "artifact was not made",
-        where=inside,
-        hint=f"in its folder: {shorten(names, 1000) or 'nothing'}" if found else "no such folder",
+        "artifact was not made", where=inside, hint=found if code == 0 else "no such folder"
     )

@@ -24,7 +24,7 @@ def explain_failure(
     engine does not answer.
     """
     lines = log.lines()
-    shown = "\n".join(["the log ends:", *(f"  {line}" for line in lines)]) if lines else ""
+    shown = log.shown()
     state = container.state()
     if state.out_of_memory or (state.running and _was_out_of_memory(container)):
         return InputError(

@@ -12,26 +12,27 @@ from __future__ import annotations
 
 import contextlib
 import re
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import msgspec
 
 from relsign.build.engine.connection import Engine, NotThereError
 from relsign.build.engine.image import REPOSITORY, TAG_DIGITS
-from relsign.build.inputs.languages import language_files
-from relsign.build.inputs.oci import image_files
+from relsign.build.inputs.project import lock_contents, source_contents
 from relsign.build.store import Store
 from relsign.errors import HostError
 from relsign.formats.names import Digest
-from relsign.formats.recipe import Archive, DebianSource
 from relsign.system.files import host_error, make_folder
 from relsign.system.workspace import Workspace
 
 STALE_TEMPORARY_SECONDS = 24 * 3600
+_NAME = re.compile(r"[0-9a-f]{64}")
 _TAG = re.compile(rf"{re.escape(REPOSITORY)}:([0-9a-f]{{{TAG_DIGITS}}})")
 
 
@@ -78,17 +79,12 @@ class _Listed(msgspec.Struct):
 def needed_by(workspace: Workspace) -> Needed:
     """Return what the project's recipe and locks name; raise InputError where one is malformed."""
     recipe = workspace.recipe()
-    files = {source.sha256 for source in recipe.source}
-    for source in recipe.source:
-        if isinstance(source, Archive | DebianSource) and source.signature is not None:
-            files.add(source.signature.sha256)
-    images = set()
-    for name in recipe.builders:
-        lock = workspace.lock(name)
-        files.update(package.sha256 for package in lock.packages)
-        files.update(digest for _, digest, _ in (*image_files(lock), *language_files(lock)))
-        images.add(lock.rootfs.sha256)
-    return Needed(frozenset(files), frozenset(images))
+    locks = [workspace.lock(name) for name in recipe.builders]
+    contents = [content for source in recipe.source for content in source_contents(source)]
+    contents += [content for lock in locks for content in lock_contents(lock)]
+    images = frozenset(lock.rootfs.sha256 for lock in locks)
+    # A finished root file system may lie in the store too, and is then what images are made of.
+    return Needed(images | {content.sha256 for content in contents}, images)
 
 
 def stamp_image(store: Store, rootfs_sha256: Digest) -> None:
@@ -108,19 +104,24 @@ def sweep(
 
     Without an `engine` no image is looked at.  Raises HostError if disk or engine refuse.
     """
-    files = _files(store, "*/*")
-    surplus = sum(file.size for file in files) - limits.max_bytes
+    # Looked at before anything goes: an engine that fails here leaves the store as it was.
+    images = [] if engine is None else _images(store, engine)
+    files = _files(store)
+    total = sum(file.size for file in files)
+    surplus = total - limits.max_bytes
     gone: list[int] = []
     for file in sorted(files, key=lambda file: file.used):
         if surplus <= 0:
             break
-        if file.path.name in needed.files or not _remove(file, dry=dry):
-            continue
-        surplus -= file.size
-        gone.append(file.size)
-    broken = [file.size for file in _broken_off(store) if _remove(file, dry=dry)]
-    images = [] if engine is None else _images(store, engine)
-    old = [] if engine is None else surplus_images(images, limits, needed)
+        outcome = "kept" if file.path.name in needed.files else _remove(file, dry=dry)
+        if outcome != "kept":
+            # Also what another sweep removed first: it need not go a second time.
+            surplus -= file.size
+            total -= file.size
+        if outcome == "removed":
+            gone.append(file.size)
+    broken = [file.size for file in _broken_off(store) if _remove(file, dry=dry) == "removed"]
+    old = surplus_images(images, limits, needed)
     for tag in old:
         if engine is not None and not dry:
             remove_image(engine, store, tag)
@@ -128,39 +129,46 @@ def sweep(
         files=len(gone) + len(broken),
         bytes=sum(gone) + sum(broken),
         images=len(old),
-        left_bytes=sum(file.size for file in files) - sum(gone),
+        left_bytes=total,
         left_images=len(images) - len(old),
     )
 
 
-def _files(store: Store, pattern: str) -> list[_Stored]:
-    """Return the files below the store that match; one that goes meanwhile is left out."""
-    found = []
-    for path in (store.root / "sha256").glob(pattern):
-        with contextlib.suppress(FileNotFoundError):
-            status = path.lstat()
-            found.append(_Stored(status.st_mtime, status.st_size, path))
-    return found
+def _files(store: Store) -> list[_Stored]:
+    """Return every stored file; what lies there under another name is somebody else's."""
+    folders = (store.root / "sha256").glob("[0-9a-f][0-9a-f]")
+    found = (path for folder in folders if not folder.is_symlink() for path in folder.glob("*"))
+    return list(_looked_at(path for path in found if _NAME.fullmatch(path.name)))
 
 
 def _broken_off(store: Store) -> list[_Stored]:
     """Return what was left half written when its process was killed."""
     before = time.time() - STALE_TEMPORARY_SECONDS
-    return [file for file in _files(store, ".*.tmp") if file.used < before]
+    left = _looked_at((store.root / "sha256").glob(".*.tmp"))
+    return [file for file in left if file.used < before]
 
 
-def _remove(file: _Stored, *, dry: bool) -> bool:
-    """Remove a file, unless somebody used it since it was looked at; say whether it goes."""
+def _looked_at(paths: Iterable[Path]) -> Iterator[_Stored]:
+    """Yield the regular files; one that goes meanwhile is left out."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                yield _Stored(status.st_mtime, status.st_size, path)
+
+
+def _remove(file: _Stored, *, dry: bool) -> Literal["removed", "kept", "gone"]:
+    """Remove a file, unless somebody used it since it was looked at, or removed it."""
     try:
         if file.path.lstat().st_mtime != file.used:
-            return False
+            return "kept"
         if not dry:
             file.path.unlink()
     except FileNotFoundError:
-        return False
+        return "gone"
     except OSError as error:
         raise host_error(error, file.path) from error
-    return True
+    return "removed"
 
 
 def _images(store: Store, engine: Engine) -> list[tuple[float, str]]:
@@ -176,7 +184,7 @@ def _images(store: Store, engine: Engine) -> list[tuple[float, str]]:
     return sorted(found)
 
 
-def _our_tags(tags: list[str] | tuple[()]) -> Iterator[str]:
+def _our_tags(tags: Iterable[str]) -> Iterator[str]:
     for tag in tags:
         if found := _TAG.fullmatch(tag):
             yield found[1]

@@ -8,7 +8,9 @@ for, so that they fail by themselves and clean up after themselves.
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
@@ -16,13 +18,21 @@ from typing import TypeVar
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.leftovers import (
     OWNER_LABEL,
+    Labels,
     list_containers,
+    list_volumes,
     remove_container,
+    remove_volume,
     this_process,
 )
+from relsign.errors import HostError
 
 J = TypeVar("J")
 R = TypeVar("R")
+
+TURN_SECONDS = 1
+REMOVE_TURNS = 50
+REMOVE_TURN_SECONDS = 0.1
 
 
 def run_jobs(
@@ -71,15 +81,39 @@ def _end(futures: Sequence[Future[R]], stop_all: Callable[[], object]) -> None:
     for future in futures:
         future.cancel()
     # One that was about to start its container when the others were stopped is
-    # caught by the next turn.
+    # caught by the next turn, and so is one that the engine did not stop this time.
     while any(future.running() for future in futures):
-        stop_all()
-        wait([future for future in futures if future.running()], timeout=1)
+        with contextlib.suppress(HostError):
+            stop_all()
+        wait([future for future in futures if future.running()], timeout=TURN_SECONDS)
 
 
 def stop_own_containers(engine: Engine) -> None:
-    """Kill and remove every container this process started; raise HostError if that fails."""
-    mine = this_process().to_label()
+    """Kill and remove every container this process started; raise HostError if that fails.
+
+    Their volumes stay: an engine would make one anew, without our labels, for a container
+    that is about to be created.
+    """
     for container in list_containers(engine):
-        if (container.labels or {}).get(OWNER_LABEL) == mine:
+        if _is_own(container.labels):
             remove_container(engine, container.identity)
+
+
+def remove_own(engine: Engine) -> None:
+    """Remove whatever this process still has in the engine, once no build of it runs.
+
+    Waits, five seconds at most, for removals that were under way; the next build's
+    `remove_leftovers` finds what is left then.  Raises HostError if the engine refuses.
+    """
+    for _turn in range(REMOVE_TURNS):
+        stop_own_containers(engine)
+        volumes = [volume.name for volume in list_volumes(engine) if _is_own(volume.labels)]
+        for name in volumes:
+            remove_volume(engine, name)
+        if not volumes:
+            return
+        time.sleep(REMOVE_TURN_SECONDS)
+
+
+def _is_own(labels: Labels | None) -> bool:
+    return (labels or {}).get(OWNER_LABEL) == this_process().to_label()

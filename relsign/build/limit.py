@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from types import TracebackType
 from typing import Self
 
 from relsign.build.engine.container import Container
@@ -35,12 +34,7 @@ class TimeLimit:
         self._timer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop the clock; if it is ringing, wait for the kill's answer."""
         self._timer.cancel()
         self._timer.join()

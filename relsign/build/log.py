@@ -44,3 +44,8 @@ class BuildLog:
         """Return the last lines, escaped so that they cannot steer a terminal."""
         text = bytes(self._end).decode("utf-8", "replace")
         return [shorten(line, SHOWN_COLUMNS) for line in text.splitlines()[-TAIL_LINES:]]
+
+    def shown(self) -> str:
+        """Return the last lines as a hint shows them, empty if there are none."""
+        lines = self.lines()
+        return "\n".join(["the log ends:", *(f"  {line}" for line in lines)]) if lines else ""

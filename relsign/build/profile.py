@@ -155,6 +155,11 @@ class Profile(Document, frozen=True, kw_only=True):
         """SHA-256 of the canonical bytes."""
         return Digest(hashlib.sha256(self.to_bytes()).hexdigest())
 
+    @property
+    def home(self) -> str:
+        """The home folder, relative to the build folder."""
+        return self.environment["HOME"].removeprefix(f"{self.build_folder}/")
+
     def variables(
         self, environment: dict[str, str], source_date_epoch: int | None
     ) -> dict[str, str]:

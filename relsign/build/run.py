@@ -14,16 +14,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import signal
 import tarfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import BinaryIO, Literal, NoReturn
+from typing import BinaryIO, Literal
 
 from relsign.build.collect import BuiltFile, collect_file
+from relsign.build.ending import ending_on_signals
 from relsign.build.engine.bound import BoundPath
 from relsign.build.engine.connection import Engine, EngineInfo
 from relsign.build.engine.container import Container, HostSettings, open_container
@@ -106,7 +104,8 @@ def run_build(engine: Engine, image: str, profile: Profile, request: BuildReques
 
     Raises InputError if the recipe is at fault (a command fails, memory, space or
     the target's time runs out, an artifact is missing, not a regular file or too
-    large), HostError if the engine or the disk is.
+    large), or if `output` has one of its artifacts already; HostError if the engine or the
+    disk is at fault.
     """
     make_folder(request.output)
     variables = profile.variables(request.target.environment, request.epoch)
@@ -160,8 +159,7 @@ class _Build:
 
     def _fill(self) -> None:
         folder = self._profile.build_folder
-        home = self._profile.environment["HOME"].removeprefix(f"{folder}/")
-        self._container.put(folder, _folder_tar(home, self._profile))
+        self._container.put(folder, _folder_tar(self._profile.home, self._profile))
         sources = self._request.sources
         for number, source in enumerate(sources, 1):
             self._begin("sources", number, len(sources))
@@ -228,30 +226,14 @@ def _removing_on_failure(request: BuildRequest) -> Iterator[None]:
     names = request.target.artifact_names
     for name in names:
         if os.path.lexists(request.output / name):
-            raise InputError("already there", where=str(request.output / name))
+            raise InputError(
+                "already there",
+                where=str(request.output / name),
+                hint="remove it, or build into another folder",
+            )
     try:
         yield
     except BaseException:
         for name in names:
             (request.output / name).unlink(missing_ok=True)
         raise
-
-
-@contextlib.contextmanager
-def ending_on_signals() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP unwind like Ctrl-C does, so that everything is removed."""
-    if threading.current_thread() is not threading.main_thread():
-        # Only the main thread may handle signals; another one's owner ends it its way.
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        del frame
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

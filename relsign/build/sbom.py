@@ -77,7 +77,7 @@ def _check_belongs(
         "project": (recipe.project.name, fingerprint.project),
         "version": (recipe.project.version, fingerprint.version),
         "lock": (sha256_hex(lock.to_bytes()), fingerprint.environment.lock_sha256),
-        "sources": (
+        "set of sources": (
             sorted((s.name, s.sha256) for s in recipe.source),
             [(s.name, s.sha256) for s in fingerprint.sources],
         ),

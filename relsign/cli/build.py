@@ -56,7 +56,7 @@ def build(
     Artifacts, fingerprints, signed links and provenance go to
     release/PROJECT-VERSION/builds/NAME/, whole or not at all. If others built this
     release too, the result is compared with theirs. What is built already, from these
-    very inputs, is not built again without --force.
+    very inputs, is not built again without --force or --check.
 
     Where the policy says `commit = true`, only a commitment is published at first. Run
     again, or with --reveal, the command shows the build once enough builders have
@@ -64,7 +64,9 @@ def build(
     """
     from relsign.build.engine.connection import connect
     from relsign.build.store import Store
+    from relsign.cli.building.ending import cleaning_up
     from relsign.cli.building.signing import go_on, open_signing, require_committed_to
+    from relsign.cli.building.unchanged import is_built
     from relsign.cli.inputs import fetch_inputs
     from relsign.sign.places import check_release_folder
 
@@ -72,43 +74,16 @@ def build(
     check_release_folder(release)
     if reveal:
         require_committed_to(workspace, release, name)
-    if not (force or reveal) and _is_built(workspace, release, name):
+    if not (force or reveal or twins) and is_built(workspace, release, name):
         return
     signing = open_signing(workspace, name, keys, descriptor) if name else None
     if go_on(workspace, release, signing):
         return
     if not offline:
         fetch_inputs(workspace, Store(store))
-    with connect(os.environ) as engine:
+    with connect(os.environ) as engine, cleaning_up(os.environ):
         plan = _plan(engine, store, cpu, jobs, twins=twins, verbose=verbose)
         _build_and_record(plan, workspace, release, name, signing)
-
-
-def _is_built(workspace: Workspace, release: ReleaseFolder, name: str | None) -> bool:
-    """Say so if what would be built is there; builds that were committed to say it themselves."""
-    from relsign.build.profile import load_profile
-    from relsign.cli.building.place import final_folder, show_unchanged
-    from relsign.cli.building.signing import builder_named
-    from relsign.formats.fingerprint import ProfileDigest
-    from relsign.sign.finished import find_finished, is_signed
-    from relsign.sign.places import is_real_folder
-    from relsign.system.clock import now_utc
-
-    folder = final_folder(release, name)
-    if not is_real_folder(folder) or (name is not None and workspace.policy().commit):
-        return False
-    profile = load_profile()
-    found = find_finished(
-        workspace, folder, ProfileDigest(name=profile.name, sha256=profile.sha256)
-    )
-    if found is None:
-        return False
-    if name is not None:
-        party, _others = builder_named(workspace, name)
-        if not is_signed(workspace, folder, party, found, now_utc()):
-            return False
-    show_unchanged(found, folder)
-    return True
 
 
 def _plan(
@@ -144,7 +119,6 @@ def _build_and_record(
 
     commits = signing is not None and signing.commits
     staged = staging_folder(release, name, hidden=commits)
-    shutil.rmtree(staged, ignore_errors=True)
     try:
         built = build_release(plan, workspace, staged)
         if signing is not None and signing.commits:

@@ -55,6 +55,7 @@ def check(
     one does not.
     """
     from relsign.build.store import Store
+    from relsign.cli.building.ending import cleaning_up
     from relsign.cli.checking import check_json, check_lines
     from relsign.cli.inputs import fetch_inputs
     from relsign.cli.talk import say
@@ -63,7 +64,8 @@ def check(
     targets = _targets(workspace, names)
     if not offline:
         fetch_inputs(workspace, Store(store))
-    results = check_targets(workspace, targets, store, left_out, keep, verbose=verbose)
+    with cleaning_up(os.environ):
+        results = check_targets(workspace, targets, store, left_out, keep, verbose=verbose)
     if as_json:
         click.echo(json.dumps(check_json(results), indent=2))
     else:

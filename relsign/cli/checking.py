@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from relsign.build.twin.verdict import Blame, Checked, twin_of
 from relsign.formats.canonical import shorten
-from relsign.formats.twin import Twin
 
 MAX_NAMES = 4
 """File names on a line; the others are counted."""
@@ -99,7 +98,7 @@ def check_json(results: Iterable[Checked]) -> dict[str, object]:
 
 
 def _target_json(result: Checked) -> dict[str, object]:
-    twin: Twin = twin_of(result)
+    twin = twin_of(result)
     return {
         "target": result.target,
         "verdict": result.verdict,

@@ -97,7 +97,7 @@ def _disk(store: Path) -> tuple[bool, str]:
     free = shutil.disk_usage(folder).free
     good = free >= MIN_FREE_BYTES
     return good, f"disk           {human_size(free)} free for the store" + (
-        "" if good else ": too little"
+        "" if good else ": too little; `relsign store gc` removes what was not used for long"
     )
 
 

@@ -205,6 +205,9 @@ def _show_rot(standings: tuple[Standing, ...], *, as_json: bool) -> None:
     if counts["gone"]:
         talk("hint: look for what is gone in another builder's store or input bundle, "
              "or lock anew")  # fmt: skip
+    if counts["no answer"]:
+        talk("hint: who does not answer has withdrawn nothing: check network and settings, "
+             "then ask again")  # fmt: skip
 
 
 def _print(document: object) -> None:

@@ -6,9 +6,9 @@ import codecs
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from relsign.build.run import BuildEvent
 from relsign.build.target import Listener
@@ -26,16 +26,36 @@ STAGES = {
 _TEXT = re.compile(r"[^\n\t]+")
 
 
-@contextmanager
-def fetching(words: str) -> Iterator[Callable[[int, int | None], None]]:
+Told = Callable[[int, int | None], None]
+"""Hears how much is done, and of how much if that is known."""
+
+
+def fetching(words: str) -> AbstractContextManager[Told]:
     """Show bytes fetched while the block runs; only on a terminal."""
+    return _bar(words, "bytes")
+
+
+def counting(words: str) -> AbstractContextManager[Told]:
+    """Show how many of some things are done while the block runs; only on a terminal."""
+    return _bar(words, "things")
+
+
+@contextmanager
+def _bar(words: str, unit: Literal["bytes", "things"]) -> Iterator[Told]:
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+    )
 
-    columns = (TextColumn(words), BarColumn(), DownloadColumn())
+    count = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    columns = (TextColumn(words), BarColumn(), count)
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(words, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
@@ -74,18 +94,3 @@ class BuildTalk:
 
     def _bootstrap(self, builder: str) -> None:
         talk(f"  ● {builder}  bootstrapping the environment from its lock (about 20 s)")
-
-
-@contextmanager
-def counting(words: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show how many of some things are done while the block runs; only on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn(words), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(words, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from relsign.cli.options import project_option, store_option
+from relsign.cli.options import json_option, project_option, store_option
 from relsign.cli.show import human_size
 from relsign.cli.talk import say, talk
 from relsign.system.workspace import Workspace
@@ -45,7 +46,7 @@ def store() -> None:
 @click.option("--max-images", type=click.IntRange(min=0), default=8, show_default=True,
               metavar="N", help="How many environments stay in the container engine.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@json_option
 @project_option
 @store_option
 def gc(
@@ -74,8 +75,7 @@ def gc(
         talk(f"  images were not looked at: {error}")
         swept = sweep(kept, None, limits, needed, dry=dry_run)
     if as_json:
-        fields = ("files", "bytes", "images", "left_bytes", "left_images")
-        say(json.dumps({name: getattr(swept, name) for name in fields}, sort_keys=True))
+        say(json.dumps(asdict(swept), sort_keys=True))
         return
     verb = "would remove" if dry_run else "removed"
     say(f"{verb} {swept.files} files ({human_size(swept.bytes)}) and {swept.images} images")

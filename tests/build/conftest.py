@@ -25,10 +25,8 @@ from relsign.build.engine.connection import Engine, connect
 from relsign.build.engine.image import ensure_image
 from relsign.errors import HostError
 from relsign.formats.names import Digest
-from relsign.system.process import PATH
+from tests.build.engine_tool import podman_started
 from tests.build.room import Room
-
-ENGINE_TOOL = Path(__file__).resolve().parents[2] / "tools" / "engine"
 
 PROGRAMS = (
     "sh", "basename", "cat", "chmod", "cp", "date", "dd", "env", "false", "getconf", "grep",
@@ -117,34 +115,8 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Engine]:
-    """Start a Podman of our own, with everything it writes below a temporary folder; end it."""
-    # A folder with a short name, for its sockets; pytest's are too long.
-    with tempfile.TemporaryDirectory(prefix="rs") as folder:
-        tool = Path(folder) / "tools" / "engine"
-        tool.parent.mkdir()
-        shutil.copy(ENGINE_TOOL, tool)
-        try:
-            done = run_tool(tool, "start", "podman")
-            if done.returncode != 0:
-                pytest.fail(done.stderr)
-            with connect({"DOCKER_HOST": done.stdout.strip()}) as connection:
-                yield connection
-        finally:
-            assert run_tool(tool, "stop", "podman").returncode == 0
-
-
-def run_tool(tool: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a copy of tools/engine as if no engine of this machine were known."""
-    # Pipes on purpose: what `start` leaves running must not hold them open.
-    return subprocess.run(
-        [tool, *words],
-        env={"PATH": PATH, **variables},
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    with podman_started() as url, connect({"DOCKER_HOST": url}) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="session")
@@ -155,3 +127,10 @@ def podman_image(podman: Engine, rootfs: RootFs) -> str:
 @pytest.fixture
 def podman_room(podman: Engine, podman_image: str, cache: Path, tmp_path: Path) -> Room:
     return Room(podman, podman_image, cache, tmp_path / "podman")
+
+
+@pytest.fixture(params=["room", "podman_room"])
+def either_room(request: pytest.FixtureRequest) -> Room:
+    """Give a test a room in Docker, then one in Podman."""
+    found: Room = request.getfixturevalue(request.param)
+    return found

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import tarfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -17,113 +12,24 @@ import pytest
 from msgspec import UNSET
 
 from relsign.build.engine.connection import Engine
-from relsign.build.engine.leftovers import OWNER_LABEL, list_containers
 from relsign.build.profile import load_profile
 from relsign.build.store import Store
 from relsign.build.target import Bench, Listener, build_target
-from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, VerificationError
 from relsign.formats.fingerprint import parse_fingerprint
-from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
-from relsign.formats.names import Digest
 from relsign.system.workspace import Workspace
+from tests.build.commanded import CHECK, SECONDS, Place, left_by, make_place, read_until, target
 from tests.build.conftest import RootFs
 
 pytestmark = pytest.mark.engine
-
-HEAD = """\
-[project]
-name = "a"
-version = "1"
-
-[[source]]
-kind = "archive"
-name = "a"
-file = "a-1.tar"
-url = "https://example.org/a-1.tar"
-sha256 = "{sha256}"
-"""
-TARGET = """
-[[target]]
-name = "{name}"
-builder = "b"
-source_date_epoch = 1700000000
-commands = [{commands}]
-artifact = [{{ path = "{name}.bin" }}]
-"""
-CHECK = """
-[[check]]
-name = "content"
-builder = "b"
-commands = ["{command}"]
-"""
-SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Place:
-    folder: Path
-    store: Path
-    source: Digest
-
-    def recipe(self, *parts: str) -> None:
-        text = HEAD.format(sha256=self.source) + "".join(parts)
-        (self.folder / "relsign.toml").write_text(text)
-
-    @property
-    def words(self) -> list[str]:
-        return ["build", "--offline", "--project", str(self.folder), "--store", str(self.store)]
-
-    def build(self, *words: str) -> int:
-        return execute([*self.words, *words])
-
-    @property
-    def built(self) -> Path:
-        return self.folder / "release" / "a-1" / "unsigned"
-
-
-def target(name: str, *commands: str) -> str:
-    listed = ", ".join(json.dumps(command) for command in commands)
-    return TARGET.format(name=name, commands=listed)
 
 
 @pytest.fixture
 def place(tmp_path: Path, rootfs: RootFs, image: str) -> Place:
     """Return a project whose environment is in the engine already."""
     assert image
-    store = Store(tmp_path / "store")
-    source = tmp_path / "a.tar"
-    with tarfile.open(source, "w") as tar:
-        tar.addfile(tarfile.TarInfo("a-1/empty"))
-    digest = store.add_file(source).sha256
-    package = tmp_path / "package"
-    package.write_bytes(b"package")
-    builder = tmp_path / "project" / "builders" / "b"
-    builder.mkdir(parents=True)
-    definition = b'name = "b"\nsuite = "bookworm"\npackages = ["make"]\n'
-    (builder / "builder.toml").write_bytes(definition)
-    lock = BuilderLock(
-        builder="b",
-        definition_sha256=sha256_hex(definition),
-        suite="bookworm",
-        architecture="amd64",
-        source_date_epoch=1,
-        packages=(
-            LockedPackage(
-                name="make",
-                version="1",
-                architecture="amd64",
-                sha256=store.add_file(package).sha256,
-                size=7,
-                path="pool/main/make.deb",
-            ),
-        ),
-        wheels=(),
-        rootfs=RootFileSystem(sha256=rootfs.sha256, size=1),
-    )
-    (builder / "builder.lock").write_bytes(lock.to_bytes())
-    return Place(tmp_path / "project", store.root, digest)
+    return make_place(tmp_path, rootfs.sha256)
 
 
 def ids(place: Place) -> dict[str, str]:
@@ -183,12 +89,6 @@ def test_one_failing_target_ends_the_others(place: Place, engine: Engine) -> Non
     assert left_by(os.getpid(), engine) == []
 
 
-def left_by(process: int, engine: Engine) -> list[str]:
-    """Return the containers of a process of this machine."""
-    labels = [(found.labels or {}).get(OWNER_LABEL, "") for found in list_containers(engine)]
-    return [label for label in labels if f"/{process}/" in label]
-
-
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)]
@@ -197,22 +97,15 @@ def test_a_build_that_is_ended_leaves_nothing(
     place: Place, engine: Engine, jobs: str, number: signal.Signals, code: int
 ) -> None:
     place.recipe(target("x", "sleep 300; touch x.bin"), target("y", "sleep 300; touch y.bin"))
-    program = "import sys; from relsign.cli.main import run; sys.exit(run())"
-    with subprocess.Popen(
-        [sys.executable, "-c", program, *place.words, "--jobs", jobs],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "running" in line:
-                break
+    with place.started("--jobs", jobs) as process:
+        read_until(process, "running")
         process.send_signal(number)
+        assert process.stderr is not None
         said = process.stderr.read()
         assert process.wait(SECONDS) == code
     assert "Traceback" not in said
     assert left_by(process.pid, engine) == []
-    assert not place.built.exists()
+    assert place.files() == []
 
 
 def test_what_an_engine_does_not_fix_stands_in_the_fingerprint(

@@ -16,7 +16,6 @@ import pytest
 
 from relsign.build.checks import Finished, Look, run_check, run_checks
 from relsign.build.engine.connection import Engine
-from relsign.build.engine.leftovers import OWNER_LABEL, list_containers, parse_owner, this_process
 from relsign.build.profile import Profile, load_profile
 from relsign.build.run import BuildEvent
 from relsign.build.store import Store
@@ -29,6 +28,7 @@ from relsign.formats.recipe import Check
 from relsign.system.files import write_whole
 from relsign.system.workspace import Workspace
 from tests.build.conftest import RootFs
+from tests.build.left import left_behind
 from tests.projects import make_lock
 from tests.verify.releases import RECIPE, make_fingerprint
 
@@ -94,12 +94,6 @@ class Table:
 def table(engine: Engine, image: str, cache: Path, tmp_path: Path) -> Table:
     bench = Bench(engine, Store(tmp_path / "store"), cache, 0)
     return Table(bench, image, tmp_path / "artifacts")
-
-
-def left_behind(engine: Engine) -> int:
-    """Count the containers this process left in the engine."""
-    labels = [container.labels or {} for container in list_containers(engine)]
-    return [parse_owner(each.get(OWNER_LABEL, "")) for each in labels].count(this_process())
 
 
 # --- what passes -------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_a_relative_runtime_folder_is_ignored(
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("docker.sock")
-        assert not any("docker.sock" in url for url in candidates({"XDG_RUNTIME_DIR": "."})[2:])
+        assert candidates({"XDG_RUNTIME_DIR": "."}) == candidates({})
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,14 @@ def test_no_engine_is_a_host_error_with_a_hint(url: str) -> None:
 def test_a_nonsensical_address_is_one_of_our_errors(url: str) -> None:
     with pytest.raises((HostError, InputError)):
         connect({"DOCKER_HOST": url})
+
+
+def test_unusable_keys_for_an_engine_are_an_input_error(tmp_path: Path) -> None:
+    keys = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+    with pytest.raises(InputError, match="unusable TLS setting") as caught:
+        connect({"DOCKER_HOST": "tcp://127.0.0.1:9", **keys})
+    assert caught.value.where == "DOCKER_CERT_PATH"
+    assert caught.value.hint
 
 
 def answer(listener: socket.socket, reply: bytes, *, times: int) -> None:

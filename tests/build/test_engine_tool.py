@@ -18,8 +18,9 @@ from relsign.build.engine.image import ensure_image
 from relsign.build.engine.leftovers import list_containers
 from relsign.errors import HostError
 from relsign.system.process import PATH
-from tests.build.conftest import ENGINE_TOOL, RootFs, run_tool
+from tests.build.conftest import RootFs
 from tests.build.endless import endless_build
+from tests.build.engine_tool import ENGINE_TOOL, run_tool
 from tests.build.room import Room
 
 

@@ -14,7 +14,7 @@ import pytest
 from relsign.build.engine.connection import Engine, connect
 from relsign.build.engine.image import ensure_image
 from relsign.errors import HostError, InputError
-from tests.build.conftest import ENGINE_TOOL, RootFs, run_tool
+from tests.build.conftest import RootFs
 from tests.build.dying import (
     CAN_START,
     build_until_death,
@@ -22,6 +22,7 @@ from tests.build.dying import (
     unmount_below,
 )
 from tests.build.endless import endless_build
+from tests.build.engine_tool import ENGINE_TOOL, run_tool
 from tests.build.left import left_behind, objects_of
 from tests.build.room import Room, make_target
 
@@ -31,7 +32,6 @@ pytestmark = pytest.mark.engine
 FILL = "dd if=/dev/zero of=f bs=4M count=100"
 
 
-@pytest.mark.parametrize("kind", ["room", "podman_room"])
 @pytest.mark.parametrize(
     ("commands", "words"),
     [
@@ -43,9 +43,9 @@ FILL = "dd if=/dev/zero of=f bs=4M count=100"
     ],
 )
 def test_memory_full_of_files_is_said(
-    commands: tuple[str, ...], words: str, kind: str, request: pytest.FixtureRequest
+    commands: tuple[str, ...], words: str, either_room: Room
 ) -> None:
-    room: Room = request.getfixturevalue(kind)
+    room = either_room
     # So little that not even a `cat` starts once it is full.
     room.profile = msgspec.structs.replace(room.profile, memory_bytes=128 << 20)
     with pytest.raises(InputError) as caught:
@@ -66,9 +66,8 @@ def test_a_container_that_memory_ended_as_a_whole_is_said(podman_room: Room) -> 
     assert left_behind(podman_room.engine) == 0
 
 
-@pytest.mark.parametrize("kind", ["room", "podman_room"])
-def test_an_image_that_vanished_is_said(kind: str, request: pytest.FixtureRequest) -> None:
-    room: Room = request.getfixturevalue(kind)
+def test_an_image_that_vanished_is_said(either_room: Room) -> None:
+    room = either_room
     room.image = "sha256:" + "7" * 64
     with pytest.raises(HostError, match="image is gone from the engine") as caught:
         room.build(make_target("touch a", artifacts=("a",)))

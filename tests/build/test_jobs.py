@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
+from dataclasses import replace
 
+import msgspec
 import pytest
 
-from relsign.build.jobs import run_jobs
+from relsign.build.engine.connection import Engine
+from relsign.build.engine.leftovers import (
+    OWNER_LABEL,
+    list_volumes,
+    remove_volume,
+    this_process,
+)
+from relsign.build.jobs import remove_own, run_jobs
 from relsign.errors import HostError, InputError
 
 WAIT_SECONDS = 30
@@ -92,3 +102,41 @@ def test_ctrl_c_stops_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_jobs(("a", "b"), (0, 1), lambda _job, _cpu: stage.wait(), stage.stop)
     assert stage.stopped.is_set()
+
+
+def test_an_engine_that_does_not_stop_them_is_asked_again() -> None:
+    stage, asked = Stage(), []
+
+    def stop() -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            raise HostError("the container engine refused")
+        stage.stop()
+
+    def run(job: str, cpu: int) -> None:
+        del cpu
+        if job == "waits":
+            stage.wait()
+        stage.started.acquire()
+        raise InputError("command failed", where=job)
+
+    with pytest.raises(InputError, match="command failed"):
+        run_jobs(("waits", "fails"), (0, 1), run, stop)
+    assert len(asked) > 1
+
+
+@pytest.mark.engine
+def test_what_this_process_has_is_removed_and_nobody_elses(engine: Engine) -> None:
+    names = {}
+    for owner in (this_process(), replace(this_process(), machine="another")):
+        name = f"relsign-{secrets.token_hex(8)}"
+        labels = {OWNER_LABEL: owner.to_label()}
+        engine.post("/volumes/create", msgspec.Raw, {"Name": name, "Labels": labels})
+        names[name] = owner
+    mine, theirs = names
+    try:
+        remove_own(engine)
+        left = {volume.name for volume in list_volumes(engine)}
+        assert mine not in left
+    finally:
+        assert remove_volume(engine, theirs)

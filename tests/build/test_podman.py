@@ -23,7 +23,6 @@ from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.formats.names import Digest
 from relsign.system.workspace import Workspace
 from tests.build.conftest import RootFs
-from tests.build.left import left_behind
 from tests.build.room import Room, make_target
 
 pytestmark = pytest.mark.engine
@@ -119,59 +118,6 @@ commands = ["mkdir pack; cp a z pack", "env > pack/env; ls -U > pack/list"]
 directory = "pack"
 name = "p.tar.gz"
 """
-
-
-def test_what_a_build_says_is_the_same(podman_room: Room) -> None:
-    commands = ("echo one; sleep 300 &", "printf 'bad \\033[31m\\n' >&2; exit 3", "echo never")
-    with pytest.raises(InputError) as caught:
-        podman_room.build(make_target(*commands, artifacts=("a",)))
-    assert str(caught.value) == (
-        "t: command 2 of 3: command failed (expected exit code 0, got exit code 3)"
-    )
-    assert caught.value.hint == "the log ends:\n  bad \\x1b[31m"
-    assert left_behind(podman_room.engine) == 0
-
-
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        ("ln -s /etc/passwd bad", "a symbolic link"),
-        ("ln -s . bad", "a symbolic link"),
-        ("mkdir bad; touch bad/file", "a folder"),
-        ("mkfifo bad", "a fifo"),
-        ("true", "artifact was not made"),
-        ("truncate -s 100G bad", "too large"),
-    ],
-)
-def test_only_regular_files_come_out(podman_room: Room, command: str, words: str) -> None:
-    with pytest.raises(InputError, match=words) as caught:
-        podman_room.build(make_target("touch good", command, artifacts=("good", "bad")))
-    assert caught.value.where == "/build/src/bad"
-    assert list(podman_room.output.iterdir()) == []
-    assert left_behind(podman_room.engine) == 0
-
-
-EATER = "dd if=/dev/zero of=/dev/null bs=1G iflag=fullblock | cat; exit 2"
-
-
-def test_running_out_of_memory_is_said(podman_room: Room) -> None:
-    podman_room.profile = msgspec.structs.replace(podman_room.profile, memory_bytes=256 << 20)
-    with pytest.raises(InputError, match="ran out of memory"):
-        podman_room.build(make_target(EATER, artifacts=("a",)))
-    assert left_behind(podman_room.engine) == 0
-
-
-def test_a_full_build_folder_is_said(podman_room: Room) -> None:
-    podman_room.profile = msgspec.structs.replace(podman_room.profile, build_bytes=16 << 20)
-    with pytest.raises(InputError, match="build folder is full"):
-        podman_room.build(make_target("dd if=/dev/zero of=f bs=1M count=20", artifacts=("a",)))
-
-
-def test_a_cpu_the_machine_lacks(podman_room: Room) -> None:
-    with pytest.raises(HostError) as caught:
-        podman_room.build(make_target("touch a", artifacts=("a",)), cpu=9999)
-    assert caught.value.hint == "choose a CPU the machine has"
-    assert left_behind(podman_room.engine) == 0
 
 
 # --- images ------------------------------------------------------------------------------------

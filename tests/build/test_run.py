@@ -122,18 +122,15 @@ def test_no_rights(room: Room) -> None:
     [
         "touch /usr/bin/x",
         "mknod dev c 1 3",
-        "cat /proc/kcore",
+        "head -c 4 /proc/kcore | grep -q ELF",
         "echo 1 > /proc/sys/kernel/hostname",
         "ls /dev/kmsg",
         "ls /var/run/docker.sock",
     ],
 )
 def test_what_is_not_allowed_fails(room: Room, command: str) -> None:
-    with pytest.raises(InputError, match="command failed"):
-        room.build(make_target(f"{command}; false", artifacts=("a",)))
-    assert (
-        room.say(f"({command}) 2>/dev/null && test -s /proc/kcore && echo yes || echo no") == "no\n"
-    )
+    said = room.say(f"if ({command}) >out 2>&1; then echo allowed; else echo refused; fi")
+    assert said == "refused\n"
 
 
 def test_address_randomisation_is_off(room: Room) -> None:
@@ -157,11 +154,10 @@ def test_no_epoch_no_variable(room: Room) -> None:
     assert "SOURCE_DATE_EPOCH=1700000000\n" in room.say("env")
 
 
-@pytest.mark.parametrize("kind", ["room", "podman_room"])
 def test_a_secret_of_the_caller_reaches_nothing(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    either_room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room: Room = request.getfixturevalue(kind)
+    room = either_room
     configuration = tmp_path / "caller" / "docker"
     configuration.mkdir(parents=True)
     proxies = dict.fromkeys(("httpProxy", "httpsProxy", "noProxy"), f"http://{CANARY}:1")
@@ -268,15 +264,18 @@ def test_names_with_shell_characters_are_data(room: Room) -> None:
         ("ln -s . bad", "a symbolic link"),
         ("mkdir bad; touch bad/file", "a folder"),
         ("mkfifo bad", "a fifo"),
+        ("true", "artifact was not made"),
+        # A sparse file: it takes no space in the container and would fill the disk here.
+        ("truncate -s 100G bad", "too large"),
     ],
 )
-def test_only_regular_files_come_out(room: Room, command: str, words: str) -> None:
+def test_only_regular_files_come_out(either_room: Room, command: str, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        room.build(make_target("touch good", command, artifacts=("good", "bad")))
+        either_room.build(make_target("touch good", command, artifacts=("good", "bad")))
     assert caught.value.where == "/build/src/bad"
     assert caught.value.hint
-    assert list(room.output.iterdir()) == []
-    assert left_behind(room.engine) == 0
+    assert list(either_room.output.iterdir()) == []
+    assert left_behind(either_room.engine) == 0
 
 
 def test_a_missing_artifact_is_named_with_what_is_there(room: Room) -> None:
@@ -295,23 +294,16 @@ def test_a_missing_folder_is_said_to_be_missing(room: Room) -> None:
     assert caught.value.hint == "no such folder"
 
 
-def test_an_artifact_that_claims_too_much_is_refused_unread(room: Room) -> None:
-    # A sparse file: it takes no space in the container and would fill the disk here.
-    with pytest.raises(InputError, match="too large"):
-        room.build(make_target("truncate -s 100G big", artifacts=("big",)))
-    assert list(room.output.iterdir()) == []
-
-
-def test_a_failing_command_stops_the_build(room: Room) -> None:
-    commands = ("echo one", "printf 'bad \\033[31m\\n' >&2; exit 3", "echo never")
+def test_a_failing_command_stops_the_build(either_room: Room) -> None:
+    commands = ("echo one; sleep 300 &", "printf 'bad \\033[31m\\n' >&2; exit 3", "echo never")
     with pytest.raises(InputError) as caught:
-        room.build(make_target(*commands, artifacts=("a",)))
+        either_room.build(make_target(*commands, artifacts=("a",)))
     assert str(caught.value) == (
         "t: command 2 of 3: command failed (expected exit code 0, got exit code 3)"
     )
     assert caught.value.hint == "the log ends:\n  bad \\x1b[31m"
-    assert room.log == b"one\nbad \x1b[31m\n"
-    assert left_behind(room.engine) == 0
+    assert either_room.log == b"one\nbad \x1b[31m\n"
+    assert left_behind(either_room.engine) == 0
 
 
 @pytest.mark.parametrize("command", ["echo $unset_name", "false; true", "sh -c 'kill -9 $$'"])
@@ -371,18 +363,19 @@ def test_a_missing_start_folder_is_explained(room: Room) -> None:
     assert "can't cd" in caught.value.hint
 
 
-def test_running_out_of_memory_is_said(room: Room) -> None:
-    room.profile = msgspec.structs.replace(room.profile, memory_bytes=256 << 20)
+def test_running_out_of_memory_is_said(either_room: Room) -> None:
+    either_room.profile = msgspec.structs.replace(either_room.profile, memory_bytes=256 << 20)
+    # A pipe hides the exit code of what was killed, as make does.
+    eater = "dd if=/dev/zero of=/dev/null bs=1G iflag=fullblock | cat; exit 2"
     with pytest.raises(InputError, match="ran out of memory"):
-        # A pipe hides the exit code of what was killed, as make does.
-        room.build(make_target("dd if=/dev/zero of=/dev/null bs=1G iflag=fullblock | cat; exit 2",
-                               artifacts=("a",)))  # fmt: skip
+        either_room.build(make_target(eater, artifacts=("a",)))
+    assert left_behind(either_room.engine) == 0
 
 
-def test_a_full_build_folder_is_said(room: Room) -> None:
-    room.profile = msgspec.structs.replace(room.profile, build_bytes=16 << 20)
+def test_a_full_build_folder_is_said(either_room: Room) -> None:
+    either_room.profile = msgspec.structs.replace(either_room.profile, build_bytes=16 << 20)
     with pytest.raises(InputError, match="build folder is full"):
-        room.build(make_target("dd if=/dev/zero of=f bs=1M count=20", artifacts=("a",)))
+        either_room.build(make_target("dd if=/dev/zero of=f bs=1M count=20", artifacts=("a",)))
 
 
 def test_a_process_left_running_does_not_hold_the_build(room: Room) -> None:
@@ -400,11 +393,11 @@ def test_an_output_that_is_there_is_not_overwritten(room: Room) -> None:
     assert (room.folder / "1" / "a").read_bytes() == b"old"
 
 
-def test_a_cpu_the_machine_lacks(room: Room) -> None:
+def test_a_cpu_the_machine_lacks(either_room: Room) -> None:
     with pytest.raises(HostError) as caught:
-        room.build(make_target("touch a", artifacts=("a",)), cpu=9999)
+        either_room.build(make_target("touch a", artifacts=("a",)), cpu=9999)
     assert caught.value.hint == "choose a CPU the machine has"
-    assert left_behind(room.engine) == 0
+    assert left_behind(either_room.engine) == 0
 
 
 # --- what is left ------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def test_a_real_environment_is_listed_whole() -> None:
         ({"project": "other"}, "another project"),
         ({"version": "9"}, "another version"),
         ({"environment": make_fingerprint().environment}, "another lock"),
-        ({"sources": (SourceDigest(name="gzip", sha256=Digest(CC)),)}, "another sources"),
+        ({"sources": (SourceDigest(name="gzip", sha256=Digest(CC)),)}, "another set of sources"),
     ],
 )
 def test_papers_of_another_build_are_refused(changes: dict[str, object], what: str) -> None:

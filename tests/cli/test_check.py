@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -11,12 +12,14 @@ import pytest
 
 from relsign.build.explain.causes import CAUSES, Found
 from relsign.build.explain.difference import Difference
+from relsign.build.twin.knobs import KNOBS
 from relsign.build.twin.verdict import Blame, Checked, twin_of
 from relsign.cli.checking import check_json, check_lines
 from relsign.cli.main import execute
 from relsign.formats.names import Normaliser
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "leaky"
+PAGE = Path(__file__).parents[2] / "docs/how-to/my-build-is-not-reproducible.md"
 FOUND = Found(CAUSES["host-name"], ("a.txt > line 1",))
 HOST = Blame(
     frozenset({"host-name"}),
@@ -123,3 +126,17 @@ def test_json_and_the_signed_form_agree() -> None:
     assert twin.causes == ("build-fails", "host-name", "unknown")
     assert shown["causes"] == list(twin.causes)
     assert shown["blames"][0]["places"] == ["a.txt > line 1: build | another-machine"]
+
+
+def test_the_page_lists_the_knobs_there_are() -> None:
+    table = PAGE.read_text("utf-8").split("## The knobs\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"(?m)^\| `([a-z-]+)` \|", table)) == {knob.name for knob in KNOBS}
+
+
+def test_the_page_has_every_field_of_the_json() -> None:
+    named = set(re.findall(r"`([a-z_]+)`", PAGE.read_text("utf-8").split("## For scripts\n")[1]))
+    shown = json.loads(json.dumps(check_json((checked(HOST),))))
+    (target,) = shown["targets"]
+    (blame,) = target["blames"]
+    (cause,) = blame["causes"]
+    assert {*shown, *target, *blame, *cause} - named == set()

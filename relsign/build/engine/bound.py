@@ -8,6 +8,7 @@ need that user's rights, which also command the engine.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relsign.build.profile import Profile
-from relsign.errors import NotEnoughError, RelsignError
+from relsign.errors import RelsignError
 from relsign.formats.canonical import encode_canonical
 from relsign.system.files import read_bounded, replacing
 
@@ -67,13 +68,10 @@ def _texts(profile: Profile) -> Iterator[tuple[str, str]]:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    try:
+    # Whatever else is there is replaced at once, so that no other build misses the file.
+    with contextlib.suppress(RelsignError):
         if read_bounded(path, len(data)) == data:
             return
-    except NotEnoughError:
-        pass
-    except RelsignError:
-        path.unlink(missing_ok=True)
     with replacing(path, FILE_MODE) as stream:
         stream.write(data)
         stream.flush()

@@ -20,7 +20,6 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Literal, Self, TypeVar
 
 import docker
@@ -41,7 +40,10 @@ ANSWER_SECONDS = 300
 """How long one answer may take; unpacking a large image is the slowest."""
 
 OTHER_ENGINE = "RELSIGN_OTHER_ENGINE"
+AGAIN_HINT = "is it still running? `tools/engine status`; then run the same command again"
 START_HINT = "start one with `tools/engine start`, or set DOCKER_HOST"
+
+TLS_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 Kind = Literal["docker", "podman"]
 
@@ -103,12 +105,7 @@ class Reply:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close."""
         self.close()
 
@@ -128,12 +125,7 @@ class Engine:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close."""
         self.close()
 
@@ -204,7 +196,7 @@ def connect(environment: Mapping[str, str]) -> Engine:
 
     `environment` is normally `os.environ`; only DOCKER_HOST, DOCKER_TLS_VERIFY,
     DOCKER_CERT_PATH and XDG_RUNTIME_DIR are read.  Raises HostError when none
-    answers or the one named is too old.
+    answers or the one named is too old, InputError when its TLS keys are unusable.
     """
     tried = []
     for url in candidates(environment):
@@ -222,7 +214,7 @@ def other_engine(environment: Mapping[str, str], engine: Engine) -> Engine | Non
 
     RELSIGN_OTHER_ENGINE names it in `environment`; otherwise the usual sockets
     are tried.  The caller closes it.  Raises HostError if the one named does not
-    answer or is too old, InputError if it is of the same kind.
+    answer or is too old, InputError if it is of the same kind or its TLS keys are unusable.
     """
     named = environment.get(OTHER_ENGINE, "")
     if named:
@@ -266,17 +258,18 @@ class _SilentError(Exception):
 
 
 def _open(url: str, environment: Mapping[str, str]) -> Engine:
-    tls = {
-        name: environment[name]
-        for name in ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-        if name in environment
-    }
+    tls = {name: environment[name] for name in TLS_VARIABLES if name in environment}
     try:
         options = docker.utils.kwargs_from_env(environment={"DOCKER_HOST": url, **tls})
         # Naming a version keeps the client from asking for one before it can be closed.
         api = docker.APIClient(**options, version=".".join(map(str, MIN_API)))
     except docker.errors.TLSParameterError as error:
-        raise InputError("unusable TLS setting", where="DOCKER_CERT_PATH") from error
+        raise InputError(
+            "unusable TLS setting",
+            where="DOCKER_CERT_PATH",
+            expected="a folder with ca.pem, cert.pem and key.pem",
+            hint="name that folder, or unset DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+        ) from error
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise _SilentError(shorten(_innermost(error))) from error
     # The session would take proxies from the environment; an engine is never behind one.
@@ -341,7 +334,7 @@ def engine_faults(where: str = "container engine") -> Iterator[None]:
             "the container engine does not answer",
             where=where,
             got=shorten(_innermost(error)),
-            hint="is it still running? `tools/engine status`; then run the same command again",
+            hint=AGAIN_HINT,
         ) from error
 
 
@@ -376,7 +369,7 @@ def hint_for(words: str) -> str:
 def _parse(data: bytes, into: type[T], path: str) -> T:
     try:
         return msgspec.json.decode(data, type=into)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except msgspec.DecodeError as error:
         raise HostError(
             "the container engine answered something unexpected",
             where=path,

@@ -23,8 +23,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from relsign.build.ending import undisturbed
 from relsign.build.engine.bound import BoundPath, bound_paths, system_calls_file
-from relsign.build.engine.connection import Engine, NotThereError, Reply
+from relsign.build.engine.connection import AGAIN_HINT, Engine, NotThereError, Reply
 from relsign.build.engine.leftovers import (
     BUILD_LABEL,
     OWNER_LABEL,
@@ -139,8 +140,17 @@ class Container:
         ended = self.engine.get(f"/exec/{job.identity}/json", _Ended)
         # The output also ends when an engine is stopped: then nothing is known.
         if ended.running or ended.exit_code is None:
-            raise HostError("the container engine gave up a running command")
+            raise HostError("the container engine gave up a running command", hint=AGAIN_HINT)
         return ended.exit_code
+
+    def ask(self, argv: Sequence[str], max_bytes: int) -> tuple[int, bytes]:
+        """Run a program as `execute` does; return its exit code and its first `max_bytes`."""
+        said = bytearray()
+
+        def hear(chunk: bytes) -> None:
+            said.extend(chunk[: max_bytes - len(said)])
+
+        return self.execute(argv, hear), bytes(said)
 
     def kill(self) -> None:
         """End all its processes at once; raise HostError if the engine does not."""
@@ -174,7 +184,7 @@ def _frames(output: Reply) -> Iterator[bytes]:
     """Split the engine's framing: one byte of stream number, three of padding, four of size."""
     while header := output.read(FRAME_HEADER.size):
         if len(header) < FRAME_HEADER.size:
-            raise HostError("the container engine broke off a command's output")
+            raise HostError("the container engine broke off a command's output", hint=AGAIN_HINT)
         _, size = FRAME_HEADER.unpack(header)
         if size > MAX_FRAME_BYTES:
             raise HostError("the container engine sent an unreadable output")
@@ -197,17 +207,21 @@ def open_container(
     if engine.kind == "docker":
         own = {word.capitalize(): value for word, value in own.items()}
     try:
-        engine.post("/volumes/create", msgspec.Raw, _volume_document(profile, name, labels))
-        created = _create(engine, path, {**document, **own})
-        engine.tell("POST", f"/containers/{created.identity}/start")
+        # A request that is broken off goes on in the engine: it would make the container after
+        # it was removed, and for it a volume that carries no labels.
+        with undisturbed():
+            engine.post("/volumes/create", msgspec.Raw, _volume_document(profile, name, labels))
+            created = _create(engine, path, {**document, **own})
+            engine.tell("POST", f"/containers/{created.identity}/start")
         yield Container(engine, created.identity, settings.variables)
     except BaseException:
         # What is being raised says more than a failure to clean up after it;
         # the next build removes what is left.
-        with contextlib.suppress(HostError):
+        with contextlib.suppress(HostError), undisturbed():
             _discard(engine, name)
         raise
-    _discard(engine, name)
+    with undisturbed():
+        _discard(engine, name)
 
 
 def _create(engine: Engine, path: str, document: Mapping[str, object]) -> _Created:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +20,13 @@ from relsign.formats.fingerprint import Fingerprint
 from relsign.sign.commit import BuiltRelease, make_held_folder
 from relsign.sign.links import make_links, sign_evidence
 from relsign.sign.places import check_release_folder, is_real_folder
-from relsign.system.files import exchange_folders, sync_folder, write_whole
+from relsign.system.files import (
+    exchange_folders,
+    host_error,
+    make_folder,
+    sync_folder,
+    write_whole,
+)
 from relsign.system.workspace import ReleaseFolder
 
 if TYPE_CHECKING:
@@ -33,10 +41,21 @@ def final_folder(release: ReleaseFolder, name: str | None) -> Path:
 
 
 def staging_folder(release: ReleaseFolder, name: str | None, *, hidden: bool) -> Path:
-    """Return where to build: out of everybody's sight if the result is to be held back."""
+    """Make a folder to build in: out of everybody's sight if the result is to be held back.
+
+    Nobody knows its name before, so that nothing can lie in wait there.  Raises InputError
+    where a link stands in the way of the result, HostError if the disk refuses.
+    """
+    is_real_folder(final_folder(release, name))
     parent = make_held_folder(release) if hidden else release.builds
-    _remove_abandoned(parent)
-    return parent / f".{name or UNSIGNED}.{os.getpid()}.tmp"
+    make_folder(parent)
+    remove_abandoned(parent)
+    staged = parent / f".{name or UNSIGNED}.{secrets.token_hex(8)}.{os.getpid()}.tmp"
+    try:
+        staged.mkdir()
+    except OSError as error:
+        raise host_error(error, staged) from error
+    return staged
 
 
 def move_into_place(staged: Path, release: ReleaseFolder, name: str | None) -> Path:
@@ -47,21 +66,36 @@ def move_into_place(staged: Path, release: ReleaseFolder, name: str | None) -> P
     final = final_folder(release, name)
     check_release_folder(release)
     sync_folder(staged)
-    if is_real_folder(final):
+    if is_real_folder(final) or not _is_renamed(staged, final):
         # What was there is now `staged`, which the caller removes.
         exchange_folders(staged, final)
-    else:
-        staged.rename(final)
     sync_folder(final.parent)
     return final
 
 
-def _remove_abandoned(parent: Path) -> None:
-    """Remove what builds that were killed left behind: their process is gone."""
+def _is_renamed(staged: Path, final: Path) -> bool:
+    """Rename unless another build got there in this moment; raise HostError if that fails."""
+    try:
+        staged.rename(final)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+            return False
+        raise host_error(error, final) from error
+    return True
+
+
+def remove_abandoned(parent: Path) -> bool:
+    """Remove what builds that were killed left behind: their process is gone; say if there was any.
+
+    `parent` must be a real folder, or none.
+    """
+    found = False
     for path in parent.glob(".*.tmp"):
         number = path.name.removesuffix(".tmp").rpartition(".")[2]
         if number.isdigit() and not Path("/proc", number).exists():
+            found = True
             shutil.rmtree(path, ignore_errors=True)
+    return found
 
 
 def write_links(staged: Path, built: BuiltRelease, signing: Signing | None) -> None:

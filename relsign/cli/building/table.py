@@ -28,6 +28,7 @@ class _Row:
     words: str = ""
     started: float | None = None
     ended: float | None = None
+    mark: str = "●"
 
     def elapsed(self) -> str:
         if self.started is None:
@@ -66,7 +67,13 @@ class LiveTable:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Show the end and stop."""
+        """Show the end and stop; where not all was built, what was not has another mark."""
+        if error is not None:
+            now = time.monotonic()
+            with self._guard:
+                for name, row in self._rows.items():
+                    if row.ended is None:
+                        self._rows[name] = replace(row, ended=now, mark="✗")
         if self._live is not None:
             self._live.stop()
 
@@ -84,12 +91,13 @@ class LiveTable:
     @staticmethod
     def _after(row: _Row, event: BuildEvent) -> _Row:
         count = f" {event.number}/{event.of}" if event.of > 1 else ""
-        now = time.monotonic()
+        now, is_done = time.monotonic(), event.stage == "done"
         return _Row(
             stage=f"{STAGES[event.stage]}{count}",
             words=shorten(event.words, SHOWN_WORDS),
             started=row.started or now,
-            ended=now if event.stage == "done" else None,
+            ended=now if is_done else None,
+            mark="✓" if is_done else "●",
         )
 
     def _draw(self) -> Table:
@@ -100,8 +108,7 @@ class LiveTable:
         with self._guard:
             rows = dict(self._rows)
         for name, row in rows.items():
-            mark = "✓" if row.ended else "●"
             # As plain text: a command may hold what would be markup.
-            cells = (mark, name, row.elapsed(), row.stage, row.words)
+            cells = (row.mark, name, row.elapsed(), row.stage, row.words)
             table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
         return table

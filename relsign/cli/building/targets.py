@@ -10,8 +10,8 @@ from pathlib import Path
 from relsign.build.checks import Finished, run_checks
 from relsign.build.engine.connection import connect
 from relsign.build.jobs import run_jobs, stop_own_containers
+from relsign.build.moved import check_lock_is_current
 from relsign.build.profile import Profile
-from relsign.build.run import ending_on_signals
 from relsign.build.sbom import make_sbom
 from relsign.build.target import Bench, BuiltTarget, Listener, build_target, prepare_image
 from relsign.build.twin.verdict import twin_of
@@ -70,7 +70,10 @@ def build_release(plan: Plan, workspace: Workspace, staged: Path) -> BuiltReleas
         fingerprints=fingerprints,
         times={
             b.fingerprint.target: BuildTimes(
-                b.started_at, b.finished_at, _write_papers(workspace, b.fingerprint, staged)
+                b.started_at,
+                # A clock may be set back while a build runs; no provenance may say so.
+                max(b.started_at, b.finished_at),
+                _write_papers(workspace, b.fingerprint, staged),
             )
             for b in built
         },
@@ -112,10 +115,11 @@ def _build_all(plan: Plan, workspace: Workspace, staged: Path) -> tuple[BuiltTar
         return tuple(_build_one(plan, workspace, target, staged, plan.bench) for target in targets)
     # An environment is bootstrapped once, whoever needs it first.
     for name in sorted({target.builder for target in targets}):
+        lock = workspace.lock(name)
+        check_lock_is_current(workspace, name, lock)
         with _log(staged / "logs" / f"{name}.environment.log", name, plan) as listener:
-            prepare_image(plan.bench, workspace.lock(name), listener)
-    # Builds run in other threads, and only this one hears signals.
-    with ending_on_signals(), LiveTable(tuple(target.name for target in targets)) as table:
+            prepare_image(plan.bench, lock, listener)
+    with LiveTable(tuple(target.name for target in targets)) as table:
 
         def run(target: Target, cpu: int) -> BuiltTarget:
             # A connection carries one request at a time.
