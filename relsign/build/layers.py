@@ -47,8 +47,10 @@ def image_rootfs(lock: BuilderLock, store: Store) -> RootFileSystem:
 
     Needs every locked file in `store`.  Raises as `read_layer` and `language_tars`.
     """
+    image = _image(lock)
     with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
-        return _rootfs(_image(lock), store, _added(lock, store, Path(folder)))
+        added = _added(lock, store, Path(folder))
+        return _rootfs(image, added, sum(layer_sizes(image, store)))
 
 
 @contextmanager
@@ -62,7 +64,11 @@ def image_archive(lock: BuilderLock, store: Store) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="relsign-") as name:
         folder = Path(name)
         added = _added(lock, store, folder)
-        made = _rootfs(image, store, added)
+        path = folder / "image.tar"
+        with path.open("wb") as stream:
+            size = _write(stream, lock, store, added)
+        # Sizes are known when all is decompressed, and nobody gets the file before this.
+        made = _rootfs(image, added, size)
         if made != lock.rootfs:
             raise VerificationError(
                 "the image's layers are not the lock's root file system",
@@ -71,9 +77,6 @@ def image_archive(lock: BuilderLock, store: Store) -> Iterator[Path]:
                 got=f"{made.sha256} of {made.size} bytes",
                 hint=f"run `relsign lock {lock.builder}` and look at what changed",
             )
-        path = folder / "image.tar"
-        with path.open("wb") as stream:
-            _write(stream, lock, store, added)
         yield path
 
 
@@ -89,8 +92,8 @@ def _added(lock: BuilderLock, store: Store, folder: Path) -> tuple[_Added, ...]:
     return tuple(_Added(path, found.sha256, found.size) for path, found in made)
 
 
-def _rootfs(image: LockedImage, store: Store, added: tuple[_Added, ...]) -> RootFileSystem:
-    size = sum(layer_sizes(image, store)) + sum(layer.size for layer in added)
+def _rootfs(image: LockedImage, added: tuple[_Added, ...], image_bytes: int) -> RootFileSystem:
+    size = image_bytes + sum(layer.size for layer in added)
     return RootFileSystem(sha256=chain_id(_diffs(image, added)), size=size)
 
 
@@ -99,7 +102,8 @@ def _diffs(image: LockedImage, added: tuple[_Added, ...]) -> tuple[Digest, ...]:
     return tuple(layer.diff_sha256 for layer in image.layers) + ours
 
 
-def _write(stream: BinaryIO, lock: BuilderLock, store: Store, added: tuple[_Added, ...]) -> None:
+def _write(stream: BinaryIO, lock: BuilderLock, store: Store, added: tuple[_Added, ...]) -> int:
+    """Write the archive; return how many bytes the image's own layers have in it."""
     image = _image(lock)
     diffs = _diffs(image, added)
     config = encode_canonical(
@@ -117,8 +121,10 @@ def _write(stream: BinaryIO, lock: BuilderLock, store: Store, added: tuple[_Adde
         "RepoTags": [image_tag(lock.rootfs.sha256)],
     }
     _write_file(stream, "config.json", config)
-    for name, layer in zip(names, image.layers, strict=False):
+    size = sum(
         _write_layer(stream, name, store.path(layer.sha256), layer.diff_sha256)
+        for name, layer in zip(names, image.layers, strict=False)
+    )
     for name, ours in zip(names[len(image.layers) :], added, strict=True):
         stream.write(header(name, ours.size))
         with open_regular(ours.path) as tar:
@@ -127,14 +133,15 @@ def _write(stream: BinaryIO, lock: BuilderLock, store: Store, added: tuple[_Adde
         stream.write(padding(ours.size))
     _write_file(stream, "manifest.json", encode_canonical([entry]))
     stream.write(END)
+    return size
 
 
 def _write_file(stream: BinaryIO, name: str, data: bytes) -> None:
     stream.write(header(name, len(data)) + data + padding(len(data)))
 
 
-def _write_layer(stream: BinaryIO, name: str, blob: Path, diff_sha256: Digest) -> None:
-    """Write a layer's tar, whose size is known when it has been decompressed."""
+def _write_layer(stream: BinaryIO, name: str, blob: Path, diff_sha256: Digest) -> int:
+    """Write a layer's tar and return its size, known when it has been decompressed."""
     start = stream.tell()
     stream.write(header(name, 0))
     size = read_layer(blob, diff_sha256, stream)
@@ -143,3 +150,4 @@ def _write_layer(stream: BinaryIO, name: str, blob: Path, diff_sha256: Digest) -
     stream.seek(start)
     stream.write(header(name, size))
     stream.seek(end)
+    return size

@@ -167,22 +167,23 @@ def open_response(
     limits: FetchLimits,
     headers: Mapping[str, str] | None = None,
     accepted: frozenset[int] = WHOLE,
+    method: str = "GET",
 ) -> urllib3.BaseHTTPResponse:
-    """Send a GET request, follow redirects, and return the response before its body.
+    """Send a GET or HEAD request, follow redirects, and return the response before its body.
 
     Each hop has its own proxy and its own rule.  The caller closes it.  Raises as
     `download`, and urllib3's HTTPError for what the network does.
     """
     current, sent = url, dict(headers or {})
     for _hop in range(limits.redirects + 1):
-        response = _request(parse_http_url(current), limits, sent)
+        response = _request(method, parse_http_url(current), limits, sent)
         if response.status not in REDIRECTS:
             if response.status not in accepted:
                 response.close()
                 raise ServerRefusedError(current, response.status)
             return response
         response.close()
-        target = redirect_target(current, response.headers.get("Location", ""))
+        target = _target(current, response.headers.get("Location", ""))
         if current.startswith("https:") and not target.startswith("https:"):
             raise HostError("redirect leaves https", where=redacted(current), got=redacted(target))
         if parse_http_url(target).netloc != parse_http_url(current).netloc:
@@ -191,8 +192,7 @@ def open_response(
     raise HostError("too many redirects", where=redacted(url), expected=f"{limits.redirects}")
 
 
-def redirect_target(current: str, location: str) -> str:
-    """Return where a redirect of `current` leads; raise HostError if that is no URL."""
+def _target(current: str, location: str) -> str:
     try:
         return urljoin(current, location)
     except ValueError as error:
@@ -210,14 +210,16 @@ def parse_http_url(url: str) -> Url:
     return parsed
 
 
-def _request(url: Url, limits: FetchLimits, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+def _request(
+    method: str, url: Url, limits: FetchLimits, more: Mapping[str, str]
+) -> urllib3.BaseHTTPResponse:
     # The digest is of the bytes as stored on the server, so no content encoding.
     headers = make_headers(accept_encoding="identity", user_agent=USER_AGENT)
     if url.auth:
         headers |= make_headers(basic_auth=unquote(url.auth))
     with pool_to(url, limits) as pool:
         return pool.request(
-            "GET",
+            method,
             url._replace(auth=None).url,
             headers=headers | dict(more),
             redirect=False,

@@ -163,6 +163,7 @@ class _Static(BaseHTTPRequestHandler):
 
     files: ClassVar[dict[str, bytes]] = {}
     token: ClassVar[str] = ""
+    token_answer: ClassVar[bytes] = b""
     blobs: ClassVar[str] = ""
     seen: ClassVar[list[str]] = []
 
@@ -174,7 +175,8 @@ class _Static(BaseHTTPRequestHandler):
         wanted = f"Bearer {self.token}"
         if self.path.startswith("/token?"):
             assert "scope=repository%3Ateam%2Fsmall%3Apull" in self.path
-            self._answer(200, json.dumps({"token": self.token}).encode())
+            self.seen.extend(self.headers.get_all("Authorization", []))
+            self._answer(200, self.token_answer or json.dumps({"token": self.token}).encode())
         elif self.token and self.headers.get("Authorization") != wanted:
             challenge = f'Bearer realm="http://{host}/token",service="here"'
             self._answer(401, b"", "Basic realm=x" if self.token == "basic" else challenge)
@@ -184,7 +186,7 @@ class _Static(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
         else:
-            self.seen.append(self.headers.get("Authorization", ""))
+            self.seen.append(", ".join(self.headers.get_all("Authorization", [])))
             data = self.files.get(self.path.rpartition(":")[2])
             self._answer(404 if data is None else 200, data or b"")
 
@@ -206,10 +208,21 @@ def static(
     lies: dict[Digest, bytes] | None = None,
     token: str = "",
     *,
+    token_answer: bytes = b"",
     blobs: str = "",
     seen: list[str] | None = None,
 ) -> AbstractContextManager[str]:
-    """Serve one image: some files as lies, behind a token, blobs redirected to another host."""
+    """Serve one image: some files as lies, behind a token, blobs redirected to another host.
+
+    `token_answer` is said instead where a token is asked for; `seen` collects the
+    credentials that came with questions for files, and any that came for tokens.
+    """
     files = {sha256(data): data for data in (made.manifest, *made.blobs)} | (lies or {})
-    fields = {"files": files, "token": token, "blobs": blobs, "seen": [] if seen is None else seen}
+    fields = {
+        "files": files,
+        "token": token,
+        "token_answer": token_answer,
+        "blobs": blobs,
+        "seen": [] if seen is None else seen,
+    }
     return serving(Server(("127.0.0.1", 0), type("Handler", (_Static,), fields)))

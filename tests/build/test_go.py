@@ -14,11 +14,14 @@ import pytest
 
 from relsign.build.archives.tree import layout
 from relsign.build.inputs.go import fetch_go, lay_out_go, lock_go, zip_sum
+from relsign.build.inputs.lock import Asking
+from relsign.build.inputs.rot import find_rot
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.go_sum import escape_module, parse_go_sum
 from relsign.formats.lock import LockedModule
 from tests.build.archives import zipped
+from tests.build.inputs_project import change_lock, image_project
 from tests.build.rooted import unpack
 
 GO = "/usr/bin/go"
@@ -241,3 +244,17 @@ def test_a_zip_that_is_no_module_has_no_sum(tmp_path: Path, data: bytes, what: s
     with pytest.raises(InputError, match=what) as caught:
         zip_sum(tmp_path / "zip", "example.org/old@v0.1.0/", "go.sum: old")
     assert caught.value.where == "go.sum: old"
+
+
+def test_a_zip_that_vanished_leaves_its_go_mod(
+    tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = image_project(tmp_path, (b"one",))
+    monkeypatch.setenv("RELSIGN_REGISTRY", "http://127.0.0.1:1")
+    modules = lock_go(parse_go_sum(project(tmp_path / "app", proxy)), small.store)
+    lock = change_lock(small, go=modules)
+    next(proxy.folder.rglob("v1.2.3.zip")).unlink()
+    found = find_rot([lock], (), small.store, Asking(tmp_path))
+    states = {each.name: each.state for each in found if each.name.startswith("go ")}
+    name = "go example.org/Up/word@v1.2.3"
+    assert states == {name: "only in this store", f"{name}/go.mod": "served"}

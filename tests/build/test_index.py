@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import socket
+import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from relsign.build.inputs import index as pages
 from relsign.build.inputs.index import (
     configured_index,
     fetch_wheels,
+    find_sdist,
     locked_wheel,
     read_report,
     resolve_wheels,
@@ -22,7 +29,9 @@ from relsign.build.store import Store
 from relsign.errors import HostError, InputError, VerificationError
 from relsign.formats.lock import LockedWheel
 from relsign.formats.names import Digest
-from tests.build.served import served
+from relsign.formats.recipe import PypiSdist
+from relsign.system.fetch import FetchLimits
+from tests.build.served import ENDLESS, Server, served, serving
 
 
 def wheel(name: str, version: str, *requires: str) -> bytes:
@@ -140,6 +149,80 @@ def test_a_lock_that_lies_about_the_size_is_refused(index: Index, store: Store) 
         fetch_wheels([locked(data, 1)], store)
 
 
+def test_every_wheel_with_another_size_is_named(index: Index, store: Store) -> None:
+    files = {name: wheel(name, "1.0") for name in ("front", "back")}
+    for name, data in files.items():
+        index.put(f"{name}-1.0-py3-none-any.whl", data)
+    lies = [
+        LockedWheel(
+            name=name, version="1.0", file=f"{name}-1.0-py3-none-any.whl", sha256=digest_of(data),
+            size=1,
+        )
+        for name, data in files.items()
+    ]  # fmt: skip
+    with pytest.raises(VerificationError) as caught:
+        fetch_wheels(lies, store)
+    assert all(lie.file in caught.value.got for lie in lies)
+
+
+def test_a_wheel_that_the_index_renamed_is_named(index: Index, store: Store) -> None:
+    data = wheel("front", "1.0")
+    index.put("front-1.0-py2.py3-none-any.whl", data)
+    with pytest.raises(HostError, match=r"other names instead of wheel front-1\.0-py3") as caught:
+        fetch_wheels([locked(data)], store)
+    assert caught.value.hint
+
+
+class _Page(BaseHTTPRequestHandler):
+    """A project's page that comes a byte at a time, or is deep."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+        self.end_headers()
+        if "deep" in self.path:
+            self.wfile.write(b"[" * 100_000)
+            return
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.02)
+
+    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 - its name there
+        """Say nothing."""
+
+
+SDIST = PypiSdist(name="x", sha256=Digest("a" * 64), package="x", version="1", file="x-1.tar.gz")
+
+
+def test_a_page_of_the_index_is_not_read_for_ever(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(index.folder) as address, pytest.raises(HostError, match="too large"):
+        find_sdist(SDIST, f"{address}/{ENDLESS}")
+    monkeypatch.setattr(pages, "PAGE_LIMITS", FetchLimits(read_seconds=0.2, slowest=1 << 10))
+    with serving(Server(("127.0.0.1", 0), _Page)) as address:
+        with pytest.raises(HostError, match="too slow"):
+            find_sdist(SDIST, address)
+        with pytest.raises(HostError, match="does not answer"):
+            find_sdist(SDIST, f"{address}/deep")
+
+
+def test_a_page_that_breaks_off_is_no_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        def answer() -> None:
+            with listener.accept()[0] as peer:
+                peer.recv(1 << 16)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(answer)
+            with pytest.raises(HostError, match="does not answer"):
+                find_sdist(SDIST, address)
+
+
 def test_the_index_is_pips_own(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     assert configured_index().startswith("http://127.0.0.1:")
     monkeypatch.delenv("PIP_INDEX_URL")
@@ -205,3 +288,9 @@ def test_what_pip_reports_is_no_line_of_its_own(name: str, version: str, digest:
     }
     with pytest.raises(HostError, match="report cannot be read"):
         read_report(json.dumps({"install": [found]}).encode())
+
+
+@pytest.mark.parametrize("odd", [b"[" * 100_000, b'{"install": "\xff"}', b'{"x":' * 100_000])
+def test_a_report_of_another_form_is_refused(odd: bytes) -> None:
+    with pytest.raises(HostError, match="report cannot be read"):
+        read_report(odd)

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import tarfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -285,6 +286,26 @@ def test_a_program_cannot_be_linked_out_of_its_package(store: Store, tmp_path: P
     ) as t:
         links = {member.name: member.linkname for member in t if member.issym()}
     assert links == {f"{TOP}/.bin/ok": "../a/cli.js"}
+
+
+def test_a_large_program_is_not_read_whole(store: Store, tmp_path: Path) -> None:
+    code = b"#!/bin/sh\r\n" + b"x" * (24 << 20) + b"end"
+    data = tarball("a", "1.0.0", Entry("package/x", code), bin={"x": "x"})
+    package = stored(store, tmp_path, "a", data)
+    path = tmp_path / "laid.tar"
+    tracemalloc.start()
+    try:
+        with layout() as tree, path.open("wb") as stream:
+            lay_out_npm((package,), store, tree)
+            tree.write(stream, top="usr/lib/relsign/npm", mtime=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
+    with tarfile.open(path) as archive:
+        program = archive.extractfile(f"{TOP}/a/x")
+        assert program is not None
+        assert program.read() == code.replace(b"\r", b"")
 
 
 def test_two_packages_in_one_place_are_refused(store: Store, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 import msgspec
 import pytest
@@ -28,6 +30,7 @@ from relsign.errors import HostError, InputError, NotEnoughError, RelsignError, 
 from relsign.formats.lock import BuilderLock, RootFileSystem, parse_builder
 from relsign.formats.names import Digest
 from tests.build.conftest import RootFs
+from tests.build.inputs_project import recipe
 from tests.build.registry import (
     DOCKER_MANIFEST,
     Made,
@@ -41,6 +44,7 @@ from tests.build.registry import (
     static,
 )
 from tests.build.room import Room
+from tests.build.served import Server, serving
 
 ONE, TWO = layer_tar({"etc/one": b"1"}), layer_tar({"etc/two": b"2"})
 
@@ -57,7 +61,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def definition(digest: Digest, more: str = "") -> bytes:
-    return f'name = "i"\nbase = "oci"\nimage = "team/small@sha256:{digest}"\n{more}'.encode()
+    return f'name = "small"\nbase = "oci"\nimage = "team/small@sha256:{digest}"\n{more}'.encode()
 
 
 def lock_of(digest: Digest, store: Store, address: str, folder: Path) -> BuilderLock:
@@ -122,29 +126,6 @@ def test_an_index_gives_the_image_of_the_locks_architecture(
     assert not registry.has_blob("team/small", sha256(b"nobody has this"), 1)
 
 
-RECIPE = """\
-[project]
-name = "a"
-version = "1"
-
-[[source]]
-kind = "archive"
-name = "a"
-file = "a-1.tar"
-url = "https://example.org/a-1.tar"
-sha256 = "{sha256}"
-
-[[target]]
-name = "t"
-builder = "i"
-source_date_epoch = 1700000000
-commands = ["touch a"]
-
-[[target.artifact]]
-path = "a"
-"""
-
-
 def test_the_command_fetches_an_image_from_the_registry_it_is_told(
     store: Store, address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -152,11 +133,11 @@ def test_the_command_fetches_an_image_from_the_registry_it_is_told(
     push(address, "team/small", made)
     lock = lock_of(made.digest, store, address, tmp_path)
     folder = tmp_path / "project"
-    (folder / "builders" / "i").mkdir(parents=True)
-    (folder / "builders" / "i" / "builder.toml").write_bytes(definition(made.digest))
-    (folder / "builders" / "i" / "builder.lock").write_bytes(lock.to_bytes())
+    (folder / "builders/small").mkdir(parents=True)
+    (folder / "builders/small/builder.toml").write_bytes(definition(made.digest))
+    (folder / "builders/small/builder.lock").write_bytes(lock.to_bytes())
     source = b"a source that was fetched before"
-    (folder / "relsign.toml").write_text(RECIPE.format(sha256=sha256(source)))
+    (folder / "relsign.toml").write_bytes(recipe(source, "https://example.org", signed=False))
     other = Store(tmp_path / "other")
     other.add(sha256(source), lambda sink: sink.write(source) and None)
     words = ["fetch", "--no-image", "--project", str(folder), "--store", str(tmp_path / "other")]
@@ -167,6 +148,16 @@ def test_the_command_fetches_an_image_from_the_registry_it_is_told(
     monkeypatch.setenv("RELSIGN_REGISTRY", "http://127.0.0.1:1/")
     assert execute([*words, "--registry", address]) == 0
     assert missing_files(lock, other) == ()
+
+
+def sized(**sizes: int) -> Made:
+    """Make an image whose manifest states other sizes: of `config`, of the one `layer`."""
+    made = make_image([ONE])
+    manifest = json.loads(made.manifest)
+    parts = {"config": manifest["config"], "layer": manifest["layers"][0]}
+    for name, size in sizes.items():
+        parts[name]["size"] = size
+    return Made(json.dumps(manifest).encode(), made.blobs)
 
 
 ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
@@ -185,13 +176,20 @@ FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
         (Made(b'{"schemaVersion":1,"name":"x"}', ()), InputError, "not an image manifest"),
         (Made(b'{"schemaVersion":2,"schemaVersion":2}', ()), InputError, "duplicate|twice"),
         (Made(b"<html>", ()), InputError, "manifest"),
+        (sized(config=0), InputError, "odd size of an image's configuration"),
+        (sized(config=5 << 20), InputError, "odd size of an image's configuration"),
+        (sized(layer=0), InputError, "too large or empty"),
+        (sized(layer=5 << 30), InputError, "too large or empty"),
+        (sized(layer=4096), VerificationError, "wrong size"),
     ],
 )
 def test_an_odd_image_is_refused(
     tmp_path: Path, made: Made, kind: type[RelsignError], words: str
 ) -> None:
-    with static(made) as address, pytest.raises(kind, match=words):
+    with static(made) as address, pytest.raises(kind, match=words) as caught:
         lock_of(made.digest, Store(tmp_path / "store"), address, tmp_path)
+    # What is no JSON of ours to explain has its words from the reader of JSON.
+    assert caught.value.hint or len(made.manifest) < 50
 
 
 def test_other_bytes_than_the_digest_are_refused(tmp_path: Path, store: Store) -> None:
@@ -209,6 +207,38 @@ def test_other_bytes_than_the_digest_are_refused(tmp_path: Path, store: Store) -
     assert not store.has(layer)
 
 
+def test_every_layer_that_does_not_come_is_named(tmp_path: Path, store: Store) -> None:
+    made = make_image([ONE, TWO, layer_tar({"etc/three": b"3"})])
+    with static(made) as address:
+        lock = lock_of(made.digest, store, address, tmp_path)
+    lies = {sha256(blob): b"other" for blob in made.blobs[1:3]}
+    other = Store(tmp_path / "other")
+    with static(made, lies) as address, pytest.raises(VerificationError) as caught:
+        fetch_environment(lock, other, registry=address)
+    assert all(f"image layer {digest[:12]}: wrong digest" in caught.value.what for digest in lies)
+    assert caught.value.hint
+    assert missing_files(lock, other) == tuple(f"layer {digest[:12]}" for digest in lies)
+
+
+def test_a_layer_is_decompressed_once_for_each_use(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[object] = []
+
+    class Counting(gzip.GzipFile):
+        def __init__(self, fileobj: BinaryIO, mode: Literal["rb"]) -> None:
+            passes.append(fileobj)
+            super().__init__(fileobj=fileobj, mode=mode)
+
+    made = make_image([ONE, TWO])
+    monkeypatch.setattr(gzip, "GzipFile", Counting)
+    with static(made) as address:
+        lock = lock_of(made.digest, store, address, tmp_path)
+    assert len(passes) == 2
+    with image_archive(lock, store):
+        assert len(passes) == 4
+
+
 def test_a_registry_that_hands_everybody_a_token(tmp_path: Path, store: Store) -> None:
     made = make_image([ONE])
     with static(made, token="t0ken") as address:
@@ -217,6 +247,31 @@ def test_a_registry_that_hands_everybody_a_token(tmp_path: Path, store: Store) -
         assert registry.has_blob("team/small", sha256(made.blobs[1]), len(made.blobs[1]))
         assert not registry.has_blob("team/small", sha256(b"no"), 1)
     assert lock.rootfs.sha256 == sha256(ONE)
+
+
+def test_a_password_goes_to_no_token_server(tmp_path: Path, store: Store) -> None:
+    made = make_image([ONE])
+    seen: list[str] = []
+    with static(made, token="t0ken", seen=seen) as address:
+        known = address.replace("//", "//user:password@")
+        lock = lock_of(made.digest, store, known, tmp_path)
+        registry = Registry(registry_address(known))
+        assert registry.has_blob("team/small", sha256(made.blobs[1]), len(made.blobs[1]))
+    assert lock.rootfs.sha256 == sha256(ONE)
+    # Neither asked for a token with it, nor for a file with both.
+    assert set(seen) == {"Bearer t0ken"}
+
+
+def test_a_registry_that_takes_no_token_of_everybody_says_what_to_do(
+    tmp_path: Path, store: Store
+) -> None:
+    made = make_image([ONE])
+    with (
+        static(made, token="t0ken", token_answer=b'{"token": "another"}') as address,
+        pytest.raises(HostError, match="status 401") as caught,
+    ):
+        lock_of(made.digest, store, address, tmp_path)
+    assert "only for people it knows" in caught.value.hint
 
 
 def test_a_token_does_not_travel_to_the_host_that_blobs_are_redirected_to(
@@ -243,6 +298,42 @@ def test_a_registry_that_wants_a_password(tmp_path: Path, store: Store) -> None:
     assert "USER:PASSWORD" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b"<html>", b"{}", b'{"token":"a b"}', b'{"token":"\xff"}', b'{"x":' + b"[" * 50_000],
+    ids=["page", "none", "space", "no UTF-8", "deep"],
+)
+def test_an_odd_token_is_refused(tmp_path: Path, store: Store, answer: bytes) -> None:
+    made = make_image([ONE])
+    with (
+        static(made, token="t0ken", token_answer=answer) as address,
+        pytest.raises(HostError, match="gives no token") as caught,
+    ):
+        lock_of(made.digest, store, address, tmp_path)
+    assert "login page" in caught.value.hint
+
+
+class _FallsSilent(BaseHTTPRequestHandler):
+    """Wants a token, and hangs up on whoever asks what kind."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 - its name there
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        self.close_connection = True
+
+
+def test_a_registry_that_falls_silent_gives_no_answer() -> None:
+    with serving(Server(("127.0.0.1", 0), _FallsSilent)) as address:
+        registry = Registry(registry_address(address))
+        with pytest.raises(HostError, match="download failed"):
+            registry.has_blob("team/small", sha256(ONE), 1)
+
+
 @pytest.mark.parametrize("bad", ["registry.example", "ftp://h/", "file:///etc"])
 def test_a_registry_is_an_address(bad: str) -> None:
     with pytest.raises(InputError):
@@ -264,8 +355,9 @@ def test_a_damaged_layer_is_refused(
     tmp_path: Path, blob: bytes, kind: type[RelsignError], words: str
 ) -> None:
     (tmp_path / "blob").write_bytes(blob)
-    with pytest.raises(kind, match=words):
+    with pytest.raises(kind, match=words) as caught:
         read_layer(tmp_path / "blob", sha256(ONE), None)
+    assert caught.value.hint
 
 
 def test_a_layer_is_plain_or_gzip_in_several_parts(tmp_path: Path) -> None:

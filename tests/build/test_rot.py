@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,8 +19,8 @@ from relsign.build.inputs.lock import Asking
 from relsign.build.inputs.rot import Standing, find_rot
 from relsign.build.store import Store
 from relsign.cli.main import execute
-from relsign.errors import HostError, RelsignError
-from relsign.formats.lock import LockedWheel
+from relsign.errors import HostError, InputError, RelsignError
+from relsign.formats.lock import LockedCrate, LockedModule, LockedNpm, LockedWheel
 from relsign.formats.names import Digest
 from relsign.formats.recipe import Archive, DebianSource, Git, Source, UpstreamSignature
 from tests.build.inputs_project import Bundled, change_lock, debian_project, image_project
@@ -74,6 +75,102 @@ def test_when_nobody_answers_it_is_the_network(project: Bundled) -> None:
         rot(project, "http://127.0.0.1:1")
 
 
+NPM = LockedNpm(
+    name="n", version="1.0.0", integrity=f"sha512-{'A' * 86}==", sha256=A, size=1,
+    places=("node_modules/n",),
+)  # fmt: skip
+MODULE = LockedModule(path="example.org/m", version="v1.0.0", mod_sha256=A, mod_size=1)
+CRATE = LockedCrate(name="cccc", version="1.0.0", sha256=A, size=1)
+LANGUAGES = (("npm", NPM), ("go", MODULE), ("crates", CRATE))
+
+
+@pytest.fixture
+def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that sends npm, Go and Cargo to one address."""
+
+    def send(address: str) -> None:
+        cargo = tmp_path / "cargo"
+        cargo.mkdir(exist_ok=True)
+        (cargo / "config.toml").write_text(
+            '[source.crates-io]\nreplace-with = "here"\n'
+            f'[source.here]\nregistry = "{address}/index"\n[net]\nretry = 0\n'
+        )
+        (tmp_path / "npmrc").write_text("fetch-retries=0\n")
+        for name, value in {
+            "npm_config_registry": address,
+            "npm_config_userconfig": str(tmp_path / "npmrc"),
+            "GOPROXY": address,
+            "GOENV": "off",
+            "CARGO_HOME": str(cargo),
+        }.items():
+            monkeypatch.setenv(name, value)
+
+    return send
+
+
+@pytest.mark.parametrize(("field", "entry"), LANGUAGES, ids=["npm", "go", "cargo"])
+def test_a_server_of_a_language_that_is_not_reached_has_withdrawn_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    servers: Callable[[str], None],
+    field: str,
+    entry: LockedNpm | LockedModule | LockedCrate,
+) -> None:
+    project = image_project(tmp_path, (b"one",))
+    change_lock(project, **{field: (entry,)})
+    servers("http://127.0.0.1:1")
+    one = hashlib.sha256(b"one").hexdigest()
+    put(tmp_path / "registry", f"v2/team/small/blobs/sha256:{one}", b"one")
+    with served(tmp_path / "registry") as address:
+        monkeypatch.setenv("RELSIGN_REGISTRY", address)
+        assert [each.state for each in rot(project).values()] == ["served", "no answer"]
+    monkeypatch.delenv("RELSIGN_REGISTRY")
+    with pytest.raises(HostError, match="does not say that anything was withdrawn") as caught:
+        rot(project)
+    assert "not fetched" in caught.value.got
+
+
+def test_a_server_of_a_language_that_knows_no_such_file_has_withdrawn_it(
+    tmp_path: Path, servers: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RELSIGN_REGISTRY", raising=False)
+    project = image_project(tmp_path, (b"one",))
+    # Cargo's index is a Git repository, here one without any crate.
+    index = tmp_path / "registry/index"
+    git = ("git", "-C", index, "-c", "user.name=a", "-c", "user.email=a@b")
+    put(index, "config.json", b'{"dl": "http://127.0.0.1:1"}')
+    for words in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "x")):
+        subprocess.run([*git, *words], check=True)
+    with served(tmp_path / "registry") as address:
+        servers(address)
+        config = tmp_path / "cargo/config.toml"
+        config.write_text(config.read_text().replace(f"{address}/index", f"file://{index}"))
+        change_lock(project, npm=(NPM,), go=(MODULE,), crates=(CRATE,))
+        found = rot(project)
+    assert {name: each.state for name, each in found.items()} == {
+        next(iter(found)): "no answer",
+        "npm n@1.0.0": "gone",
+        "go example.org/m@v1.0.0/go.mod": "gone",
+        "cccc-1.0.0.crate": "gone",
+    }
+
+
+def test_without_a_registry_the_rest_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RELSIGN_REGISTRY", raising=False)
+    project = image_project(tmp_path, (b"one",))
+    put(tmp_path / "archive", "b.tar", b"xx")
+    with served(tmp_path / "archive") as address:
+        found = rot(project, sources=(signed(address, A),))
+    layer, archive, _ = found.values()
+    assert (layer.state, archive.state) == ("no answer", "served")
+    assert layer.reason.startswith("not asked: no image registry is known; name one with")
+    # Where there is nothing else to ask for, it is the mistake that it is elsewhere.
+    with pytest.raises(InputError, match="no image registry is known"):
+        rot(project)
+
+
 def signed(url: str, digest: Digest) -> Archive:
     signature = UpstreamSignature(
         file="b.tar.asc", sha256=A, key="keys/b.asc", fingerprint="A" * 40
@@ -96,7 +193,7 @@ def test_sources_are_asked_for_too(tmp_path: Path, project: Bundled) -> None:
         "ed_1.orig.tar.gz": "served",
         "b.tar": "served",
         "b.tar.asc": "gone",
-        git.file: "gone",
+        git.file: "no answer",  # git's words do not say whether anybody was there
     }
 
 

@@ -7,25 +7,16 @@ is about a name and a size, not about bytes: those are compared when a file is f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import unquote
 
 import urllib3
-from urllib3.util import make_headers
-from urllib3.util.url import Url
 
-from relsign.errors import HostError
 from relsign.system.fetch import (
-    REDIRECTS,
-    USER_AGENT,
     FetchLimits,
     ServerRefusedError,
     announced_bytes,
     network_error,
     open_response,
-    parse_http_url,
-    pool_to,
     redacted,
-    redirect_target,
 )
 
 LIMITS = FetchLimits(connect_seconds=10, read_seconds=20, retries=2)
@@ -38,12 +29,13 @@ GONE = frozenset({404, 410, 451})
 def is_served(url: str, size: int | None, headers: Mapping[str, str] | None = None) -> bool:
     """Say whether the file is there, and has `size` bytes if that is known.
 
-    Raises HostError where the server gives no answer to the question.
+    Raises HostError where the server gives no answer to the question, InputError for an
+    address that is not http or https.
     """
     try:
-        status, length = _head(url, dict(headers or {}))
+        status, length = _asked("HEAD", url, headers or {})
         if status in NO_HEAD:
-            status, length = _get(url, dict(headers or {}))
+            status, length = _asked("GET", url, headers or {})
     except urllib3.exceptions.HTTPError as error:
         raise network_error(error, redacted(url)) from error
     if status in GONE:
@@ -53,38 +45,10 @@ def is_served(url: str, size: int | None, headers: Mapping[str, str] | None = No
     return None in {size, length} or size == length
 
 
-def _head(url: str, headers: dict[str, str]) -> tuple[int, int | None]:
-    """Return status and length that a HEAD request ends with, redirects followed."""
-    for _hop in range(LIMITS.redirects + 1):
-        parsed = parse_http_url(url)
-        with pool_to(parsed, LIMITS) as pool:
-            address = parsed._replace(auth=None).url
-            sent = _headers(parsed, headers)
-            answer = pool.request("HEAD", address, headers=sent, redirect=False)
-        if answer.status not in REDIRECTS:
-            return answer.status, announced_bytes(answer)
-        target = redirect_target(url, answer.headers.get("Location", ""))
-        if url.startswith("https:") and not target.startswith("https:"):
-            break
-        if parse_http_url(target).netloc != parsed.netloc:
-            headers.pop("Authorization", None)
-        url = target
-    raise HostError("redirects lead nowhere", where=redacted(url))
-
-
-def _headers(url: Url, more: Mapping[str, str]) -> dict[str, str]:
-    headers = make_headers(
-        accept_encoding="identity",
-        user_agent=USER_AGENT,
-        basic_auth=unquote(url.auth) if url.auth else None,
-    )
-    return {**headers, **more}
-
-
-def _get(url: str, headers: dict[str, str]) -> tuple[int, int | None]:
-    """Return status and length of a GET request whose body is not read."""
+def _asked(method: str, url: str, headers: Mapping[str, str]) -> tuple[int, int | None]:
+    """Return status and length that a request ends with; no body is read."""
     try:
-        response = open_response(url, LIMITS, headers)
+        response = open_response(url, LIMITS, headers, method=method)
     except ServerRefusedError as error:
         return error.status, None
     response.close()

@@ -82,7 +82,7 @@ def export_inputs(
         project=wanted.recipe.project.name,
         version=wanted.recipe.project.version,
         project_files=tuple(ProjectFile(path=p, sha256=d) for p, d in sorted(digests.items())),
-        contents=tuple(sorted(contents, key=lambda c: f"{c.kind} {c.of} {c.name}")),
+        contents=tuple(sorted(contents, key=lambda content: content.label)),
         files=tuple(
             BundledFile(sha256=digest, size=store.path(digest).stat().st_size)
             for digest in sorted(used)

@@ -38,6 +38,7 @@ CARGO = Client(
     "cargo",
     "cargo",
     ("HOME", "CARGO_HTTP_PROXY", "CARGO_HTTP_CAINFO", "CARGO_NET_GIT_FETCH_WITH_CLI"),
+    re.compile(rb"got (?:404|410)\b|no matching package|failed to select a version"),
 )
 SETTINGS = ("config", "config.toml", "credentials", "credentials.toml", ".package-cache")
 """What our home of Cargo shares with the machine's; the last is a lock on the index."""
@@ -79,13 +80,8 @@ class _Wanted:
     sha256: Digest
     size: int | None = None
 
-    @property
-    def file(self) -> str:
-        """What its archive is called."""
-        return f"{self.name}-{self.version}.crate"
 
-
-def crate_file(crate: LockedCrate) -> str:
+def crate_file(crate: LockedCrate | _Wanted) -> str:
     """Return the name of a crate's archive."""
     return f"{crate.name}-{crate.version}.crate"
 
@@ -122,9 +118,10 @@ def _fetch(crates: Sequence[_Wanted], store: Store) -> None:
     with _home() as home:
         words = _bring(crates, home)
         files = {path.name: path for path in (home / "registry/cache").glob("*/*.crate")}
-        here = [crate for crate in missing if crate.file in files]
-        keep([Arrived(c.file, files[c.file], c.sha256, c.size) for c in here], store)
-    absent = [crate.file for crate in missing if crate not in here]
+        here = [crate for crate in missing if crate_file(crate) in files]
+        came = [Arrived(crate_file(c), files[crate_file(c)], c.sha256, c.size) for c in here]
+        keep(came, store)
+    absent = [crate_file(crate) for crate in missing if crate not in here]
     if absent:
         raise not_fetched(absent, CARGO, words)
 

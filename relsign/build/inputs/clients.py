@@ -9,7 +9,8 @@ untrusted until its digest was compared.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -32,6 +33,8 @@ class Client:
     program: str
     package: str
     variables: tuple[str, ...]
+    withdrawn: re.Pattern[bytes]
+    """What it complains of where a server answered that it has no such file."""
 
     def run(
         self, words: Sequence[str | Path], cwd: Path, extra: Mapping[str, str]
@@ -59,6 +62,10 @@ class Arrived:
     size: int | None = None
 
 
+class WithdrawnError(HostError):
+    """A server answered that it has no such file, which an unreachable one does not say."""
+
+
 def keep(files: Sequence[Arrived], store: Store) -> dict[str, tuple[Digest, int]]:
     """Store every file, and return digest and size of each by its name.
 
@@ -76,7 +83,12 @@ def keep(files: Sequence[Arrived], store: Store) -> dict[str, tuple[Digest, int]
         stored[file.name] = (found.sha256, found.size)
         if file.size not in {None, found.size}:
             lies[file.name] = VerificationError(
-                "wrong size", where=where, expected=str(file.size), got=str(found.size)
+                "wrong size",
+                where=where,
+                expected=str(file.size),
+                got=str(found.size),
+                hint="its digest is right, so the lock was edited: lock anew and look at what "
+                "changed",
             )
     if len(lies) == 1:
         raise next(iter(lies.values()))
@@ -97,8 +109,12 @@ def other_bytes(names: Sequence[str], whose: str) -> VerificationError:
 
 
 def not_fetched(names: Sequence[str], client: Client, stderr: bytes) -> HostError:
-    """Return the error that names every file which did not come, in the client's words."""
-    return HostError(
+    """Return the error that names every file which did not come, in the client's words.
+
+    It is a WithdrawnError if a server said that it does not have (one of) them.
+    """
+    kind = WithdrawnError if client.withdrawn.search(stderr) else HostError
+    return kind(
         f"{len(names)} file(s) not fetched: {', '.join(names)}",
         where=f"builder.lock: {names[0]}",
         got=last_words(stderr),
@@ -107,13 +123,26 @@ def not_fetched(names: Sequence[str], client: Client, stderr: bytes) -> HostErro
     )
 
 
-def all_together(errors: Sequence[RelsignError]) -> RelsignError:
+def do_all(tasks: Iterable[Callable[[], None]]) -> None:
+    """Do every task, even after one that failed; then raise one error for all that did."""
+    errors: list[RelsignError] = []
+    for task in tasks:
+        try:
+            task()
+        except RelsignError as error:
+            errors.append(error)
+    if errors:
+        raise _all_together(errors)
+
+
+def _all_together(errors: Sequence[RelsignError]) -> RelsignError:
     """Return one error for several: the worst one's kind, everyone's words."""
     if len(errors) == 1:
         return errors[0]
     lies = [error for error in errors if isinstance(error, VerificationError)]
     first = (lies or errors)[0]
     kind = VerificationError if lies else HostError
-    words = "; ".join(error.what for error in errors)
+    # Each with its own place, or nobody could tell which of ten layers was refused.
+    words = "; ".join(f"{e.where}: {e.what}" if e.where else e.what for e in errors)
     reasons = "; ".join(dict.fromkeys(error.got for error in errors if error.got))
-    return kind(words, where=first.where, got=reasons, hint=first.hint)
+    return kind(words, got=reasons, hint=first.hint)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from relsign.build.inputs.clients import all_together
+from relsign.build.inputs.clients import do_all
 from relsign.build.inputs.languages import fetch_languages, language_files
 from relsign.build.inputs.mirrors import ArchiveFile, archive_mirrors, fetch_archive_files
 from relsign.build.inputs.oci import fetch_image, image_files
 from relsign.build.store import Store
-from relsign.errors import RelsignError
 from relsign.formats.lock import BuilderLock, LockedPackage
 from relsign.system.fetch import Progress, silent
 
@@ -50,14 +49,7 @@ def fetch_environment(
         lambda: fetch_image(lock, store, progress, registry),
         lambda: fetch_languages(lock, store),
     )
-    errors: list[RelsignError] = []
-    for task in tasks:
-        try:
-            task()
-        except RelsignError as error:
-            errors.append(error)
-    if errors:
-        raise all_together(errors)
+    do_all(tasks)
 
 
 def _fetch_packages(

@@ -16,20 +16,19 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
-from relsign.build.archives.members import Kind, Limits, Member, refuse
+from relsign.build.archives.members import Kind, Limits, refuse
 from relsign.build.archives.read_zip import ZipReader
-from relsign.build.archives.tree import Tree
+from relsign.build.archives.tree import Tree, member_sha256
 from relsign.build.inputs.clients import Arrived, Client, keep, not_fetched, other_bytes
 from relsign.build.store import Store
 from relsign.errors import InputError
 from relsign.formats.go_sum import MOD_SUFFIX, GoModule, escape_module, hash1
 from relsign.formats.lock import LockedModule
 from relsign.formats.names import Digest
-from relsign.system.files import READ_BYTES, open_regular, read_bounded, write_whole
+from relsign.system.files import open_regular, read_bounded, write_whole
 
 GO_FOLDER = "usr/lib/relsign/go"
 GO = Client(
@@ -39,6 +38,7 @@ GO = Client(
         *("HOME", "XDG_CONFIG_HOME", "GOENV", "GOPROXY", "GOPRIVATE", "GONOPROXY", "GOINSECURE"),
         *("GOVCS", "GOAUTH", "NETRC"),
     ),
+    re.compile(rb": (?:404|410) |: unknown revision |: no such file or directory"),
 )
 MODULES_PER_CALL = 200
 LIST = ("list", "-e", "-m", "-f", "{{with .Error}}go: {{.Err}}{{end}}")
@@ -190,20 +190,10 @@ def zip_sum(path: Path, prefix: str, where: str) -> str:
                     raise refuse("not a file of this module", member.name)
         except InputError as error:
             raise InputError(error.what, where=where, got=error.got) from error
-        digests = {member.name: _digest(member, spool) for member in members}
+        digests = {member.name: member_sha256(member, spool) for member in members}
     if len(digests) != len(members):
         raise InputError("archive refused: name stands twice", where=where)
     return hash1(digests)
-
-
-def _digest(member: Member, spool: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    spool.seek(member.offset)
-    left = member.size
-    while left and (chunk := spool.read(min(left, READ_BYTES))):
-        digest.update(chunk)
-        left -= len(chunk)
-    return digest.hexdigest()
 
 
 def lay_out_go(modules: Sequence[LockedModule], store: Store, tree: Tree) -> None:

@@ -11,6 +11,7 @@ The index is not trusted once a document gives a digest.
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import re
 import sys
@@ -18,9 +19,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
+import urllib3
 from pypi_simple import (
     PYPI_SIMPLE_ENDPOINT,
     NoSuchProjectError,
@@ -28,16 +31,20 @@ from pypi_simple import (
     UnsupportedRepoVersionError,
 )
 
+from relsign.build.inputs.clients import Arrived, keep
 from relsign.build.inputs.mirrors import last_words
 from relsign.build.store import Store
-from relsign.errors import HostError, InputError, VerificationError
-from relsign.formats.canonical import shorten
+from relsign.errors import HostError, InputError
+from relsign.formats.canonical import decode_json
 from relsign.formats.lock import LockedWheel, WheelVersion
 from relsign.formats.names import Digest, HexDigest, Name
 from relsign.formats.recipe import PypiSdist
-from relsign.system.fetch import network_environment, redacted
-from relsign.system.files import hash_file, host_error
+from relsign.system.fetch import FetchLimits, network_environment, read_body, redacted
+from relsign.system.files import hash_file, read_bounded
 from relsign.system.process import require_program, run_program
+
+if TYPE_CHECKING:
+    from requests import Response
 
 PIP_VARIABLES = (
     "HOME",
@@ -60,10 +67,17 @@ PATH_VARIABLES = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )
+_ODD = (
+    *(OSError, urllib3.exceptions.HTTPError),  # of the network: the library's, and our reader's
+    *(ValueError, RecursionError, UnsupportedRepoVersionError),  # of pages
+)
 PURE_WHEEL = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+-(?:py2\.)?py3-none-any\.whl")
 PIP_QUIET = ("--quiet", "--no-input", "--disable-pip-version-check", "--no-cache-dir")
 INDEX_KEYS = (":env:.index-url", "global.index-url")
+MAX_REPORT_BYTES = 64 << 20
 PAGE_SECONDS = 60
+PAGE_LIMITS = FetchLimits(max_bytes=32 << 20, read_seconds=PAGE_SECONDS, slowest=1 << 10)
+"""Several times the page of a project with ten thousand files."""
 PIP_SECONDS = 1800
 
 
@@ -132,11 +146,18 @@ def find_sdist(source: PypiSdist, index: str) -> IndexFile:
     """
     try:
         with PyPISimple(endpoint=index) as client:
-            page = client.get_project_page(source.package, timeout=PAGE_SECONDS)
+            client.s.stream = True
+            client.s.hooks["response"] = [_read_bounded]
+            page = client.get_project_page(
+                source.package, timeout=PAGE_SECONDS, headers={"Accept-Encoding": "identity"}
+            )
     except NoSuchProjectError as error:
-        raise InputError("the index has no such project", got=source.package) from error
-    except (OSError, ValueError, UnsupportedRepoVersionError) as error:
-        # The library's network errors are OSErrors, its odd pages ValueErrors.
+        raise InputError(
+            "the index has no such project",
+            got=source.package,
+            hint="check the name, and that `pip config get global.index-url` is the right index",
+        ) from error
+    except _ODD as error:
         raise HostError(
             "the index does not answer",
             where=redacted(index),
@@ -147,7 +168,17 @@ def find_sdist(source: PypiSdist, index: str) -> IndexFile:
         if package.filename == source.file and package.version == source.version:
             stated = package.digests.get("sha256")
             return IndexFile(package.url, Digest(stated) if stated else None)
-    raise InputError("the index has no such file", got=source.file)
+    raise InputError(
+        "the index has no such file",
+        got=source.file,
+        hint="check file and version; if it was withdrawn, name another version",
+    )
+
+
+def _read_bounded(answer: Response, **_settings: object) -> None:
+    """Read a body for the library, which itself would read on for as long as one comes."""
+    data = b"".join(read_body(answer.raw, PAGE_LIMITS, redacted(answer.url)))
+    answer.raw = io.BytesIO(data)
 
 
 def resolve_wheels(requirements: Sequence[str], python_version: str) -> tuple[ResolvedWheel, ...]:
@@ -164,10 +195,7 @@ def resolve_wheels(requirements: Sequence[str], python_version: str) -> tuple[Re
         pure = ("--only-binary=:all:", "--abi", "none", "--platform", "any")
         plan = ("--dry-run", "--ignore-installed")
         _pip("install", *PIP_QUIET, *plan, *choose, *pure, *where, "--", *requirements)
-        try:
-            data = report.read_bytes()
-        except OSError as error:
-            raise host_error(error, report) from error
+        data = read_bounded(report, MAX_REPORT_BYTES)
     return read_report(data)
 
 
@@ -177,9 +205,9 @@ def read_report(data: bytes) -> tuple[ResolvedWheel, ...]:
     Raises HostError for another form, InputError if something is no pure wheel.
     """
     try:
-        parsed = msgspec.json.decode(data, type=_Report)
-    except msgspec.DecodeError as error:
-        raise HostError("pip's report cannot be read", got=shorten(str(error))) from error
+        parsed = decode_json(data, _Report, "pip's report", max_bytes=MAX_REPORT_BYTES)
+    except InputError as error:
+        raise HostError("pip's report cannot be read", where=error.where, got=error.what) from error
     return tuple(sorted(map(_resolved, parsed.install), key=lambda wheel: wheel.file))
 
 
@@ -215,23 +243,24 @@ def fetch_wheels(wheels: Sequence[ResolvedWheel | LockedWheel], store: Store) ->
         place = ("--dest", f"{folder}/wheels", "--requirement", os.fspath(listed), "--no-deps")
         names = ", ".join(wheel.file for wheel in missing)
         _pip("download", *PIP_QUIET, *pure, *python, *place, what=f"wheels not fetched: {names}")
-        for wheel in missing:
-            _keep(Path(folder, "wheels", wheel.file), wheel, store)
+        arrived = [_arrived(wheel, Path(folder, "wheels", wheel.file)) for wheel in missing]
+        absent = [file.name for file in arrived if not file.path.is_file()]
+        keep([file for file in arrived if file.name not in absent], store)
+    if absent:
+        raise HostError(
+            f"pip fetched files of other names instead of {', '.join(absent)}",
+            where=f"builder.lock: {absent[0]}",
+            hint="the index renamed them: lock anew, or use another index",
+        )
 
 
 def _requirement(wheel: ResolvedWheel | LockedWheel) -> str:
     return f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}"
 
 
-def _keep(path: Path, wheel: ResolvedWheel | LockedWheel, store: Store) -> None:
-    where = f"builder.lock: wheel {wheel.file}"
-    if not path.is_file():
-        raise HostError("pip fetched another file", where=where)
-    stored = store.add_file(path, wheel.sha256, where=where)
-    if isinstance(wheel, LockedWheel) and stored.size != wheel.size:
-        raise VerificationError(
-            "wrong size", where=where, expected=str(wheel.size), got=str(stored.size)
-        )
+def _arrived(wheel: ResolvedWheel | LockedWheel, path: Path) -> Arrived:
+    size = wheel.size if isinstance(wheel, LockedWheel) else None
+    return Arrived(f"wheel {wheel.file}", path, wheel.sha256, size)
 
 
 def locked_wheel(wheel: ResolvedWheel, store: Store) -> LockedWheel:

@@ -26,13 +26,13 @@ from relsign.build.inputs.cargo import (
     lay_out_crates,
     lock_crates,
 )
-from relsign.build.inputs.clients import all_together
+from relsign.build.inputs.clients import do_all
 from relsign.build.inputs.go import GO_FOLDER, fetch_go, lay_out_go, lock_go, module_files
 from relsign.build.inputs.index import fetch_wheels
 from relsign.build.inputs.npm import fetch_npm, lock_npm, npm_file
 from relsign.build.inputs.npm_folders import NPM_FOLDER, lay_out_npm
 from relsign.build.store import Store
-from relsign.errors import InputError, NotEnoughError, RelsignError
+from relsign.errors import InputError, NotEnoughError
 from relsign.formats.cargo_lock import parse_cargo_lock
 from relsign.formats.go_sum import parse_go_sum
 from relsign.formats.lock import (
@@ -122,14 +122,7 @@ def fetch_languages(lock: BuilderLock, store: Store) -> None:
         lambda: fetch_go(lock.go or (), store),
         lambda: fetch_crates(lock.crates or (), store),
     )
-    errors: list[RelsignError] = []
-    for task in tasks:
-        try:
-            task()
-        except RelsignError as error:
-            errors.append(error)
-    if errors:
-        raise all_together(errors)
+    do_all(tasks)
 
 
 def language_tars(lock: BuilderLock, store: Store, folder: Path) -> tuple[Path, ...]:

@@ -23,6 +23,7 @@ from relsign.system.files import READ_BYTES, host_error, open_regular
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
+_DAMAGED = "it was packed so, for its digest is right: name the digest of another image"
 EXTENSIONS = frozenset({b"x", b"g", b"L", b"K"})
 """Types of headers that speak of the next one (POSIX pax, GNU tar)."""
 
@@ -43,13 +44,18 @@ def read_layer(blob: Path, diff_sha256: Digest, sink: Sink | None) -> int:
                 size += len(chunk)
                 if size > limit:
                     raise InputError(
-                        "image layer grows too much", where=where, expected=f"at most {limit} bytes"
+                        "image layer grows too much",
+                        where=where,
+                        expected=f"at most {limit} bytes",
+                        hint="pack the image anew in smaller layers; if it is small, do not use it",
                     )
                 digest.update(chunk)
                 if sink is not None:
                     sink.write(chunk)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError("image layer is damaged", where=where, got=str(error)[:120]) from error
+            raise InputError(
+                "image layer is damaged", where=where, got=str(error)[:120], hint=_DAMAGED
+            ) from error
         except OSError as error:
             raise host_error(error, blob) from error
     if digest.hexdigest() != diff_sha256:
@@ -98,9 +104,11 @@ def plain_names(tar: BinaryIO) -> Iterator[str]:
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError, OverflowError) as error:
-            raise InputError("image layer is damaged", where=f"byte {at}") from error
+            raise InputError("image layer is damaged", where=f"byte {at}", hint=_DAMAGED) from error
         if header.size < 0:
-            raise InputError("image layer is damaged", where=f"byte {at}", got="negative size")
+            raise InputError(
+                "image layer is damaged", where=f"byte {at}", got="negative size", hint=_DAMAGED
+            )
         if header.type not in EXTENSIONS:
             yield header.name
         # Links and folders have nothing behind their header, whatever they state.

@@ -150,7 +150,8 @@ def _python_version(
 def _python_in(blob: Path, diff_sha256: Digest) -> str:
     """Return the version of the Python program in a layer, or nothing."""
     with tempfile.TemporaryFile() as tar:
-        # With the bounds, and the digest, under which the layer came.
+        # Its digest is compared here too, before anything in it is read.  The pass is needed:
+        # `image_rootfs` counts and compares what it decompresses, and keeps none of it.
         read_layer(blob, diff_sha256, tar)
         tar.seek(0)
         found = (_PYTHON_PROGRAM.fullmatch(name) for name in plain_names(tar))

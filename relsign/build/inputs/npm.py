@@ -34,6 +34,7 @@ NPM = Client(
         *(f"npm_config_{name}" for name in _SETTINGS),
         *(f"NPM_CONFIG_{name.upper()}" for name in _SETTINGS),
     ),
+    re.compile(rb"\bcode (?:E404|ETARGET|ENOVERSIONS)\b"),
 )
 QUIET = ("--loglevel=error", "--no-update-notifier", "--no-fund", "--no-audit", "--logs-max=0")
 # Else a damaged file or a silent server costs minutes of waiting between attempts.

@@ -21,6 +21,7 @@ from relsign.build.store import Store
 from relsign.errors import InputError
 from relsign.formats.lock import LockedNpm
 from relsign.formats.npm_package import MAX_PACKAGE_BYTES, parse_programs
+from relsign.system.files import READ_BYTES
 
 NPM_FOLDER = "usr/lib/relsign/npm"
 MANIFEST = "package.json"
@@ -65,7 +66,12 @@ def _programs(name: str, members: Sequence[Member], tree: Tree, where: str) -> d
     files = {member.name: member for member in members if member.kind is Kind.FILE}
     manifest = files.get(MANIFEST)
     if manifest is None or manifest.size > MAX_PACKAGE_BYTES:
-        raise InputError("package without a package.json, or too large a one", where=where)
+        raise InputError(
+            "package without a package.json, or too large a one",
+            where=where,
+            expected=f"at most {MAX_PACKAGE_BYTES} bytes",
+            hint="lock another version of it, or leave it out",
+        )
     given = parse_programs(tree.read(manifest), name, files, f"{where}: {MANIFEST}")
     # npm makes no link to what is not there either.
     return {program: file for program, file in given.items() if file in files}
@@ -78,8 +84,12 @@ def _fixed(member: Member, tree: Tree) -> Member:
     line = _WINDOWS_FIRST_LINE.match(head)
     if line is None:
         return runnable
-    data = line[1] + b"\n" + tree.read(member)[line.end() :]
-    return replace(runnable, offset=tree.keep(data), size=len(data))
+    offset = tree.keep(line[1] + b"\n")
+    # Piece by piece, behind each other: whoever packed it decides how large a program is.
+    for start in range(line.end(), member.size, READ_BYTES):
+        size = min(READ_BYTES, member.size - start)
+        tree.keep(tree.read(replace(member, offset=member.offset + start, size=size)))
+    return replace(runnable, offset=offset, size=member.size - 1)
 
 
 def _link(

@@ -17,9 +17,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
+from relsign.build.inputs.clients import do_all
 from relsign.build.inputs.layer import read_layer
 from relsign.build.inputs.registry import MAX_MANIFEST_BYTES, Registry, registry_address
 from relsign.build.store import Store
@@ -34,6 +36,7 @@ MAX_LAYERS = 120
 """Below what engines stack (125 and more): each language adds one."""
 MAX_LAYER_BYTES = 4 << 30
 MAX_CONFIG_BYTES = 4 << 20
+_ANOTHER = "name the digest of another image"
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _LAYER_TYPES = frozenset(
     {
@@ -97,6 +100,8 @@ def resolve_image(
 ) -> LockedImage:
     """Return all of an image for one architecture; its files are in `store` afterwards.
 
+    Not compared yet are the digests of the layers' tars: `read_layer` does so whenever one
+    is decompressed, which for all of them `image_rootfs` does before there is a lock.
     Raises InputError where the image has no such architecture or a form that is not
     read, VerificationError for other bytes than a digest names, HostError for the network.
     """
@@ -107,7 +112,12 @@ def resolve_image(
         digest = _choose(place, manifest.manifests)
         manifest = _manifest(place, digest, store, registry)
     if manifest.config is None or manifest.schema_version != 2:  # noqa: PLR2004 - the version
-        raise InputError("not an image manifest", where=place.where, expected="schema version 2")
+        raise InputError(
+            "not an image manifest",
+            where=place.where,
+            expected="schema version 2",
+            hint=f"look at what the digest names in the registry, and {_ANOTHER}",
+        )
     diffs = _diffs(place, manifest.config, store, registry)
     if not 0 < len(diffs) == len(manifest.layers) <= MAX_LAYERS:
         raise InputError(
@@ -115,6 +125,7 @@ def resolve_image(
             where=place.where,
             expected=f"{len(diffs)}, of 1 to {MAX_LAYERS}",
             got=str(len(manifest.layers)),
+            hint=f"{_ANOTHER}, or pack the image anew with fewer layers",
         )
     image = LockedImage(
         name=name,
@@ -123,7 +134,6 @@ def resolve_image(
         layers=tuple(_layers(place, manifest.layers, diffs)),
     )
     fetch_layers(image, store, registry, progress)
-    layer_sizes(image, store)  # and thereby their digests, before anybody reads inside
     return image
 
 
@@ -158,13 +168,17 @@ def fetch_layers(
 ) -> None:
     """Bring every layer into the store; touch no network if all are there.
 
-    Raises VerificationError for other bytes or another size than the lock's, HostError
-    for the network.
+    Raises one error that names every layer which did not come: VerificationError if one
+    has other bytes or another size than the lock's, else HostError.
     """
     repository, _ = image_parts(image.name)
-    for layer in missing_layers(image, store):
-        where = f"builder.lock: image layer {layer.sha256[:12]}"
-        _fetch(registry, store, _Blob(repository, layer.sha256, layer.size, where), progress)
+    blobs = (
+        _Blob(
+            repository, layer.sha256, layer.size, f"builder.lock: image layer {layer.sha256[:12]}"
+        )
+        for layer in missing_layers(image, store)
+    )
+    do_all(partial(_fetch, registry, store, blob, progress) for blob in blobs)
 
 
 def layer_sizes(image: LockedImage, store: Store) -> tuple[int, ...]:
@@ -211,7 +225,13 @@ def _diffs(
     """Return the digests of the uncompressed layers, from the image's configuration."""
     digest = _digest(config, place)
     if not 0 < config.size <= MAX_CONFIG_BYTES:
-        raise InputError("odd size of an image's configuration", where=place.where)
+        raise InputError(
+            "odd size of an image's configuration",
+            where=place.where,
+            expected=f"1 to {MAX_CONFIG_BYTES} bytes",
+            got=str(config.size),
+            hint=_ANOTHER,
+        )
     _fetch(registry, store, _Blob(place.repository, digest, config.size, place.where), silent)
     data = read_bounded(store.path(digest), MAX_CONFIG_BYTES)
     where = f"{place.where}: configuration"
@@ -241,10 +261,11 @@ def _layers(
             )
         if not 0 < layer.size <= MAX_LAYER_BYTES:
             raise InputError(
-                "a layer of the image is too large",
+                "a layer of the image is too large or empty",
                 where=place.where,
-                expected=f"at most {MAX_LAYER_BYTES} bytes",
+                expected=f"1 to {MAX_LAYER_BYTES} bytes",
                 got=str(layer.size),
+                hint=f"pack the image anew in smaller layers, or {_ANOTHER}",
             )
         yield LockedLayer(sha256=_digest(layer, place), size=layer.size, diff_sha256=diff)
 
@@ -270,7 +291,12 @@ def _fetch(registry: Registry, store: Store, blob: _Blob, progress: Progress) ->
     found = path.stat().st_size
     if found != blob.size:
         raise VerificationError(
-            "wrong size", where=blob.where, expected=str(blob.size), got=str(found)
+            "wrong size",
+            where=blob.where,
+            expected=str(blob.size),
+            got=str(found),
+            hint="its digest is right, so the document that names it was edited or badly made: "
+            f"lock anew and look at what changed, or {_ANOTHER}",
         )
 
 

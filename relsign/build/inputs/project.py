@@ -58,7 +58,7 @@ def wanted_inputs(read: Read) -> Wanted:
         paths |= {f"{folder}/{file}" for file in ("builder.toml", "builder.lock", *side)}
     contents = {content for lock in locks for content in lock_contents(lock)}
     contents |= {content for source in recipe.source for content in source_contents(source)}
-    ordered = sorted(contents, key=lambda c: f"{c.kind} {c.of} {c.name}")
+    ordered = sorted(contents, key=lambda content: content.label)
     return Wanted(recipe, tuple(locks), tuple(sorted(paths)), tuple(ordered))
 
 

@@ -5,6 +5,10 @@ trusted: whatever it serves is asked for by digest and compared.  Where it wants
 as public ones do, it gets the one it hands to everybody; user and password may stand in
 the address, and go to that host only.
 
+Docker and containerd send them to the token server too, whichever host the registry names.
+Nothing vouches for that name, so we do not: a registry that hands out tokens to people it
+knows only is read through a mirror, or one of your own that the image was copied into.
+
     registry = Registry(registry_address(None))
     data = registry.manifest("library/debian", digest)
 """
@@ -23,7 +27,7 @@ import urllib3
 from relsign.build.inputs.asking import GONE, is_served
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import HostError, InputError, VerificationError
-from relsign.formats.canonical import shorten
+from relsign.formats.canonical import decode_json, shorten
 from relsign.formats.names import Digest
 from relsign.system.fetch import (
     FetchLimits,
@@ -51,6 +55,7 @@ SLOWEST = 1 << 10
 MAX_TOKEN_BYTES = 64 << 10
 UNAUTHORISED = 401
 ANSWERS = frozenset({200, UNAUTHORISED})
+REFUSED = frozenset({UNAUTHORISED, 403, 404})
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _PARAMETER = re.compile(r'([a-z]+)="([^"]{0,1000})"')
 
@@ -109,10 +114,13 @@ class Registry:
             progress(done, size)
 
     def has_blob(self, repository: str, digest: Digest, size: int) -> bool:
-        """Say whether the registry has a blob of that digest and size; it is not fetched."""
+        """Say whether the registry has a blob of that digest and size; it is not fetched.
+
+        Raises HostError where it gives no answer.
+        """
         url = self.url(f"{repository}/blobs/sha256:{digest}")
         try:
-            return is_served(url, size, self.headers(repository))
+            return self._is_served(repository, url, size)
         except ServerRefusedError as error:
             if error.status != UNAUTHORISED:
                 raise
@@ -123,16 +131,27 @@ class Registry:
             if error.status in GONE:
                 return False
             raise
-        return is_served(url, size, self.headers(repository))
+        except urllib3.exceptions.HTTPError as error:
+            raise network_error(error, redacted(url)) from error
+        return self._is_served(repository, url, size)
 
     def url(self, path: str) -> str:
         """Return the address of a path below the protocol's own."""
         return f"{self.address}v2/{path}"
 
-    def headers(self, repository: str) -> dict[str, str]:
-        """Return what a request for this repository must carry, if it was asked before."""
+    def _is_served(self, repository: str, url: str, size: int) -> bool:
+        address, headers = self._authorised(repository, url)
+        return is_served(address, size, headers)
+
+    def _authorised(self, repository: str, url: str) -> tuple[str, dict[str, str]]:
+        """Return address and headers to ask with: the token, if there is one, and no password.
+
+        With both, a request would have two headers of one name.
+        """
         token = self._tokens.get(repository)
-        return {"Authorization": f"Bearer {token}"} if token else {}
+        if not token:
+            return url, {}
+        return parse_http_url(url)._replace(auth=None).url, {"Authorization": f"Bearer {token}"}
 
     def _body(
         self, repository: str, path: str, limits: FetchLimits, accept: str = "*/*"
@@ -152,14 +171,23 @@ class Registry:
         self, repository: str, url: str, accept: str, limits: FetchLimits
     ) -> urllib3.BaseHTTPResponse:
         """Send the request; once more with a token where the registry wants one."""
-        headers = {"Accept": accept}
-        response = open_response(url, limits, headers | self.headers(repository), ANSWERS)
+        address, headers = self._authorised(repository, url)
+        response = open_response(address, limits, {"Accept": accept, **headers}, ANSWERS)
         if response.status != UNAUTHORISED:
             return response
         challenge = response.headers.get("WWW-Authenticate", "")
         response.close()
-        self._tokens[repository] = self._ask_token(repository, challenge, url)
-        return open_response(url, limits, headers | self.headers(repository))
+        try:
+            self._tokens[repository] = self._ask_token(repository, challenge, url)
+            address, headers = self._authorised(repository, url)
+            return open_response(address, limits, {"Accept": accept, **headers})
+        except ServerRefusedError as error:
+            if error.status in REFUSED:
+                error.hint = (
+                    "it has no such image, or only for people it knows: copy the image into a "
+                    f"registry that asks for no token, and name that in {VARIABLE}"
+                )
+            raise
 
     def _ask_token(self, repository: str, challenge: str, url: str) -> str:
         """Return the token everybody gets (distribution's token authentication, "Bearer")."""
@@ -179,12 +207,22 @@ class Registry:
         if "service" in stated:
             query["service"] = stated["service"]
         limits = FetchLimits(max_bytes=MAX_TOKEN_BYTES, slowest=SLOWEST)
+        # A server of the registry's choice: it learns what we ask for, and no user or password.
         answer = download_bytes(f"{realm}?{urlencode(query)}", limits)
         try:
-            found = msgspec.json.decode(answer, type=_Token)
-        except msgspec.DecodeError as error:
-            raise HostError("the registry gives no token", where=redacted(realm)) from error
+            found = decode_json(answer, _Token, redacted(realm), max_bytes=MAX_TOKEN_BYTES)
+        except InputError as error:
+            raise _no_token(realm) from error
         token = found.token or found.access_token
         if not _TOKEN.fullmatch(token):
-            raise HostError("the registry gives no token", where=redacted(realm))
+            raise _no_token(realm)
         return token
+
+
+def _no_token(realm: str) -> HostError:
+    return HostError(
+        "the registry gives no token",
+        where=redacted(realm),
+        hint="check that no proxy or login page answers in its place, or name another registry "
+        "that has the image",
+    )

@@ -6,6 +6,9 @@ registry, each without its bytes.  npm, Go and Cargo have programs of their own,
 no such question, and a git server answers only for the tips of its branches: those few are
 fetched into a folder that is thrown away.
 
+Who does not answer has withdrawn nothing.  So "gone" is said only where a server said so,
+and "no answer" where none could be reached or this machine knows none to ask.
+
     for standing in find_rot(wanted, store, asking): print(standing.state, standing.name)
 """
 
@@ -17,13 +20,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
 
 from relsign.build.inputs.asking import is_served
 from relsign.build.inputs.cargo import crate_file, fetch_crates
+from relsign.build.inputs.clients import WithdrawnError
 from relsign.build.inputs.git_source import fetch_commit
 from relsign.build.inputs.go import fetch_go, module_files
 from relsign.build.inputs.index import configured_index, find_sdist
@@ -35,18 +39,20 @@ from relsign.build.inputs.mirrors import (
     parse_mirror,
 )
 from relsign.build.inputs.npm import fetch_npm, npm_file
-from relsign.build.inputs.oci import image_parts
+from relsign.build.inputs.oci import image_files, image_parts
 from relsign.build.inputs.registry import Registry, registry_address
 from relsign.build.inputs.sources import pool_path
 from relsign.build.store import Store
 from relsign.errors import HostError, InputError, RelsignError, VerificationError
+from relsign.formats.canonical import shorten
 from relsign.formats.lock import BuilderLock, LockedWheel
 from relsign.formats.names import Digest
 from relsign.formats.recipe import Archive, DebianSource, Git, PypiSdist, Source
 from relsign.system.fetch import Progress, silent
 
 PARALLEL = 8
-State = Literal["served", "only in this store", "gone"]
+State = Literal["served", "only in this store", "gone", "no answer"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +78,15 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    """What a server said, or the error for why none said anything."""
+
     is_there: bool
-    has_answer: bool
     reason: str = ""
+    silence: RelsignError | None = None
+
+
+class _NotAskedError(HostError):
+    """This machine knows nobody to ask."""
 
 
 def find_rot(
@@ -83,19 +95,17 @@ def find_rot(
     """Return the standing of every locked file and source, in the documents' order.
 
     Progress counts files.  Raises HostError where nobody answered at all: then it is this
-    machine's network that is gone, not the inputs.
+    machine's network that is gone, not the inputs.  Where there was nobody to ask, raises
+    what kept it from asking, such as InputError for a registry that nobody named.
     """
     questions = [
         *(question for lock in locks for question in _of_lock(lock, asking)),
         *(question for source in sources for question in _of_source(source, asking)),
     ]
     answers = _ask_all(questions, asking.progress)
-    if questions and not any(answer.has_answer for answer in answers):
-        raise HostError(
-            "nobody answers",
-            got=answers[0].reason,
-            hint="check the network and the proxy variables, then run the same command again",
-        )
+    silences = [answer.silence for answer in answers if answer.silence is not None]
+    if silences and len(silences) == len(answers):
+        raise _nobody(silences)
     return tuple(
         Standing(question.of, question.name, question.sha256, _state(question, answer, store),
                  answer.reason)
@@ -103,7 +113,20 @@ def find_rot(
     )  # fmt: skip
 
 
+def _nobody(silences: Sequence[RelsignError]) -> BaseException:
+    asked = [error for error in silences if not isinstance(error, _NotAskedError)]
+    if not asked:
+        return silences[0].__cause__ or silences[0]
+    return HostError(
+        "nobody answers, which does not say that anything was withdrawn",
+        got=shorten("; ".join(dict.fromkeys(map(str, asked)))),
+        hint="check the network and the proxy variables, then run the same command again",
+    )
+
+
 def _state(question: _Question, answer: _Answer, store: Store) -> State:
+    if answer.silence is not None:
+        return "no answer"
     if answer.is_there:
         return "served"
     return "only in this store" if store.has(question.sha256) else "gone"
@@ -121,21 +144,35 @@ def _ask_all(questions: Sequence[_Question], progress: Progress) -> tuple[_Answe
 def _ask(question: _Question) -> _Answer:
     try:
         is_there = question.ask()
-    except (InputError, VerificationError) as error:
+    except (InputError, VerificationError, WithdrawnError) as error:
         # Somebody spoke: there is no such thing, or it has other bytes.
-        return _Answer(is_there=False, has_answer=True, reason=str(error))
+        return _Answer(is_there=False, reason=str(error))
     except RelsignError as error:
-        return _Answer(is_there=False, has_answer=False, reason=str(error))
-    return _Answer(is_there, has_answer=True, reason="" if is_there else "not there any more")
+        return _Answer(is_there=False, reason=str(error), silence=error)
+    return _Answer(is_there, reason="" if is_there else "not there any more")
+
+
+def _known(find: Callable[[], T]) -> Callable[[], T]:
+    """Find out whom to ask; if that fails, only the questions for them have no answer."""
+    try:
+        found = find()
+    except RelsignError as error:
+        cause = error
+
+        def nobody() -> T:
+            raise _NotAskedError(f"not asked: {cause}; {cause.hint}") from cause
+
+        return nobody
+    return lambda: found
 
 
 def _of_lock(lock: BuilderLock, asking: Asking) -> Iterator[_Question]:
-    mirrors = _mirrors(asking) if lock.packages else ()
+    mirrors = _known(lambda: _mirrors(asking) if lock.packages else ())
     for package in lock.packages:
         where = f"builder.lock: package {package.name}"
         file = ArchiveFile(package.path, package.sha256, package.size, where)
         yield _Question(lock.builder, package.path, package.sha256, _in_archive(file, mirrors))
-    index = configured_index() if lock.wheels else ""
+    index = _known(lambda: configured_index() if lock.wheels else "")
     for wheel in lock.wheels:
         yield _Question(lock.builder, wheel.file, wheel.sha256, _on_index(_as_file(wheel), index))
     yield from _of_image(lock, asking)
@@ -145,12 +182,11 @@ def _of_lock(lock: BuilderLock, asking: Asking) -> Iterator[_Question]:
 def _of_image(lock: BuilderLock, asking: Asking) -> Iterator[_Question]:
     if isinstance(lock.image, msgspec.UnsetType):
         return
-    registry = Registry(registry_address(asking.registry))
+    registry = _known(lambda: Registry(registry_address(asking.registry)))
     repository, _ = image_parts(lock.image.name)
-    for layer in lock.image.layers:
-        name = f"layer {layer.sha256[:12]}"
-        ask = _in_registry(registry, repository, layer.sha256, layer.size)
-        yield _Question(lock.builder, name, layer.sha256, ask)
+    for name, digest, size in image_files(lock):
+        ask = _in_registry(registry, repository, digest, size)
+        yield _Question(lock.builder, name, digest, ask)
 
 
 def _of_clients(lock: BuilderLock) -> Iterator[_Question]:
@@ -159,8 +195,11 @@ def _of_clients(lock: BuilderLock) -> Iterator[_Question]:
         ask = _fetches(partial(fetch_npm, [package]), package.sha256)
         yield _Question(lock.builder, npm_file(package), package.sha256, ask)
     for module in lock.go or ():
+        # A go.mod may be there where the zip is not: each is asked for by itself.
+        alone = msgspec.structs.replace(module, sha256=msgspec.UNSET, size=msgspec.UNSET)
         for name, digest, _ in module_files(module):
-            ask = _fetches(partial(fetch_go, [module]), digest)
+            asked = alone if digest == module.mod_sha256 else module
+            ask = _fetches(partial(fetch_go, [asked]), digest)
             yield _Question(lock.builder, name, digest, ask)
     for crate in lock.crates or ():
         ask = _fetches(partial(fetch_crates, [crate]), crate.sha256)
@@ -170,7 +209,7 @@ def _of_clients(lock: BuilderLock) -> Iterator[_Question]:
 def _of_source(source: Source, asking: Asking) -> Iterator[_Question]:
     """Yield a source's file, and the signature beside it."""
     if isinstance(source, DebianSource):
-        mirrors = _mirrors(asking)
+        mirrors = _known(lambda: _mirrors(asking))
         pairs = [(source.file, source.sha256)]
         if source.signature is not None:
             pairs.append((source.signature.file, source.signature.sha256))
@@ -178,7 +217,7 @@ def _of_source(source: Source, asking: Asking) -> Iterator[_Question]:
             file = ArchiveFile(pool_path(source, name), digest, None, "relsign.toml: source")
             yield _Question(source.name, name, digest, _in_archive(file, mirrors))
     elif isinstance(source, PypiSdist):
-        ask = _on_index(source, configured_index())
+        ask = _on_index(source, _known(configured_index))
         yield _Question(source.name, source.file, source.sha256, ask)
     elif isinstance(source, Git):
         bare = msgspec.structs.replace(source, tag=None)
@@ -201,10 +240,10 @@ def _mirrors(asking: Asking) -> tuple[str, ...]:
     return tuple(map(parse_mirror, asking.mirrors)) or archive_mirrors(())
 
 
-def _in_archive(file: ArchiveFile, mirrors: Sequence[str]) -> Callable[[], bool]:
+def _in_archive(file: ArchiveFile, mirrors: Callable[[], Sequence[str]]) -> Callable[[], bool]:
     def ask() -> bool:
         failure: RelsignError | None = None
-        for mirror in mirrors:
+        for mirror in mirrors():
             try:
                 if _on_mirror(mirror, file):
                     return True
@@ -243,17 +282,14 @@ def _as_file(wheel: LockedWheel) -> PypiSdist:
     )
 
 
-def _on_index(file: PypiSdist, index: str) -> Callable[[], bool]:
-    def ask() -> bool:
-        return find_sdist(file, index).sha256 in {None, file.sha256}
-
-    return ask
+def _on_index(file: PypiSdist, index: Callable[[], str]) -> Callable[[], bool]:
+    return lambda: find_sdist(file, index()).sha256 in {None, file.sha256}
 
 
 def _in_registry(
-    registry: Registry, repository: str, digest: Digest, size: int
+    registry: Callable[[], Registry], repository: str, digest: Digest, size: int
 ) -> Callable[[], bool]:
-    return lambda: registry.has_blob(repository, digest, size)
+    return lambda: registry().has_blob(repository, digest, size)
 
 
 def _fetches(fetch: Callable[[Store], object], digest: Digest) -> Callable[[], bool]:
