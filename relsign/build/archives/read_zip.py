@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from relsign.build.archives import zip_records as records
 from relsign.build.archives.members import (
     MAX_NAME_BYTES,
     Kind,
@@ -29,13 +30,7 @@ from relsign.build.archives.members import (
 from relsign.errors import InputError
 from relsign.system.fetch import Sink
 
-END_RECORD = struct.Struct("<4s4H2LH")
-END_MAGIC = b"PK\x05\x06"
-ZIP64_LOCATOR = struct.Struct("<4sLQL")
-ZIP64_MAGIC = b"PK\x06\x07"
-ENCRYPTED = 0x1
 COPY_BYTES = 1 << 20
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class ZipReader:
@@ -75,7 +70,7 @@ class ZipReader:
             raise refuse("entry without a name", "")
         kind = _kind(entry)
         name = clean_name(entry.filename, kind)
-        if entry.flag_bits & ENCRYPTED or entry.compress_type not in METHODS:
+        if entry.flag_bits & records.ENCRYPTED or entry.compress_type not in records.METHODS:
             raise refuse("encrypted, or an unusual compression", name)
         mtime = calendar.timegm((*entry.date_time, 0, 0, 0))
         if kind is Kind.FOLDER:
@@ -126,15 +121,15 @@ def _target(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
 def _check_end(stream: BinaryIO, limits: Limits) -> int:
     """Refuse a directory we would not want loaded; return the file's size in bytes."""
     size = stream.seek(0, os.SEEK_END)
-    behind = END_RECORD.size + ZIP64_LOCATOR.size
+    behind = records.END.size + records.ZIP64_LOCATOR.size
     stream.seek(max(0, size - behind))
     tail = stream.read(behind)
-    end = tail[-END_RECORD.size :]
-    if len(end) < END_RECORD.size or not end.startswith(END_MAGIC) or end[-2:] != b"\0\0":
+    end = tail[-records.END.size :]
+    if len(end) < records.END.size or not end.startswith(records.END_MAGIC) or end[-2:] != b"\0\0":
         raise InputError("archive refused: no plain end record in the zip file")
-    if tail[: -END_RECORD.size].startswith(ZIP64_MAGIC):
+    if tail[: -records.END.size].startswith(records.ZIP64_MAGIC):
         raise InputError("archive refused: zip64")
-    _, disk, first_disk, here, entries, _, _, _ = END_RECORD.unpack(end)
+    _, disk, first_disk, here, entries, _, _, _ = records.END.unpack(end)
     if disk or first_disk or here != entries or entries > limits.entries:
         raise InputError("archive refused: too many entries or parts", got=str(entries))
     stream.seek(0)

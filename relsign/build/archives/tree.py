@@ -95,13 +95,7 @@ class Tree:
 
     def sha256(self, member: Member) -> str:
         """Return the digest of such a file, which need not fit into memory."""
-        digest = hashlib.sha256()
-        self._spool.seek(member.offset)
-        left = member.size
-        while left and (chunk := self._spool.read(min(left, READ_BYTES))):
-            digest.update(chunk)
-            left -= len(chunk)
-        return digest.hexdigest()
+        return member_sha256(member, self._spool)
 
     def write(self, sink: Sink, *, top: str, mtime: int) -> None:
         """Write all of it as a tar that begins with the folder `top`; all names lie below.
@@ -136,6 +130,17 @@ class Tree:
             )
         self._members[name] = replace(member, name=name)
         self._origins[name] = where
+
+
+def member_sha256(member: Member, spool: BinaryIO) -> str:
+    """Return the digest of a file whose bytes lie in `spool`, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    spool.seek(member.offset)
+    left = member.size
+    while left and (chunk := spool.read(min(left, READ_BYTES))):
+        digest.update(chunk)
+        left -= len(chunk)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from relsign.build.archives import ar_records as records
 from relsign.build.explain.difference import Kind
 from relsign.build.explain.entry import Entry, Opened
 from relsign.build.explain.piece import Piece, Work
 from relsign.errors import InputError
 
-MAGIC = b"!<arch>\n"
-HEADER_BYTES = 60
-HEADER_END = b"`\n"
-MAX_NAMES_BYTES = 16 << 20
 MAX_NAME_BYTES = 4096
 """Of one name: what is longer is compared by its beginning."""
-NUMBER = re.compile(rb"[0-9]{1,15} *")
 
 
 def is_ar(head: bytes) -> bool:
     """Say whether a file that starts with `head` is an ar file."""
-    return head.startswith(MAGIC)
+    return head.startswith(records.MAGIC)
 
 
 def open_ar(piece: Piece, work: Work) -> Opened:
@@ -30,54 +25,39 @@ def open_ar(piece: Piece, work: Work) -> Opened:
 
 
 def _members(piece: Piece, work: Work) -> Iterator[Entry]:
-    offset = len(MAGIC)
+    offset = len(records.MAGIC)
     names = b""
     count = 0
     while offset < piece.size:
-        header = piece.exactly(offset, HEADER_BYTES)
-        size = _number(header[48:58])
-        if header[58:60] != HEADER_END:
-            raise InputError("damaged ar header")
-        data = piece.part(offset + HEADER_BYTES, size)
-        offset += HEADER_BYTES + size + size % 2
-        if header.startswith(b"// "):
-            names = data.read(0, MAX_NAMES_BYTES)
+        header = records.parse_header(piece.exactly(offset, records.HEADER.size), f"byte {offset}")
+        data = piece.part(offset + records.HEADER.size, header.size)
+        offset += records.HEADER.size + header.size + header.size % 2
+        if header.name == records.LONG_NAMES:
+            names = data.read(0, records.MAX_NAMES_BYTES)
             continue
-        name, data = _name(header[:16], names, data)
-        work.count_header(HEADER_BYTES + len(name))
+        name, data = _name(header.name, names, data)
+        work.count_header(records.HEADER.size + len(name))
         yield Entry(name, data, _facts(header))
         count += 1
         if count > work.bounds.archive.entries:
             raise InputError("too many members")
 
 
-def _number(field: bytes) -> int:
-    if not NUMBER.fullmatch(field):
-        raise InputError("damaged ar header")
-    return int(field)
-
-
-def _name(field: bytes, names: bytes, data: Piece) -> tuple[str, Piece]:
+def _name(raw: bytes, names: bytes, data: Piece) -> tuple[str, Piece]:
     """Return a member's name and its bytes: BSD puts a long name in front of them."""
-    text = field.rstrip(b" ")
-    if text.startswith(b"#1/") and NUMBER.fullmatch(text[3:]):
-        length = int(text[3:])
-        raw = data.exactly(0, min(length, MAX_NAME_BYTES)).rstrip(b"\0")
-        return raw.decode("utf-8", "surrogateescape"), data.part(length, data.size - length)
-    if text[:1] == b"/" and NUMBER.fullmatch(text[1:]):
-        start = int(text[1:])
-        raw = names[start : start + MAX_NAME_BYTES].partition(b"\n")[0]
-        return raw.removesuffix(b"/").decode("utf-8", "surrogateescape"), data
-    if text not in {b"/", b"/SYM64/"}:
-        text = text.removesuffix(b"/")
-    return text.decode("utf-8", "surrogateescape"), data
+    if long := records.long_name(raw):
+        where, number = long
+        if where == records.IN_FRONT:
+            raw = data.exactly(0, min(number, MAX_NAME_BYTES)).rstrip(b"\0")
+            return raw.decode("utf-8", "surrogateescape"), data.part(number, data.size - number)
+        raw = names[number : number + MAX_NAME_BYTES].partition(b"\n")[0]
+    if raw not in records.SYMBOL_TABLES:
+        raw = raw.removesuffix(b"/")
+    return raw.decode("utf-8", "surrogateescape"), data
 
 
-def _facts(header: bytes) -> dict[str, tuple[Kind, str]]:
-    mtime, uid, gid, mode = (
-        header[start:end].rstrip(b" ").decode("latin-1")
-        for start, end in ((16, 28), (28, 34), (34, 40), (40, 48))
-    )
+def _facts(header: records.Header) -> dict[str, tuple[Kind, str]]:
+    mtime, uid, gid, mode = (field.decode("latin-1") for field in header[1:5])
     return {
         "ar.mtime": ("mtime", mtime),
         "ar.ids": ("owner", f"{uid}:{gid}"),

@@ -47,6 +47,8 @@ INSTEAD = {"embedded-time": "time-zone", "time-zone": "embedded-time"}
 """What the same words tell, too, where a guilty knob speaks for it: another hour of a clock."""
 FOLLOWING = frozenset({"build-id", "go-build-id", "code-generation"})
 """Causes that are named only where no other one is: they follow from it."""
+THERE = {"compressor-version": "compression-level", "zip-extra-fields": "zip-time"}
+"""Causes that are not named where all their places show this other one."""
 
 
 def find_causes(
@@ -61,7 +63,7 @@ def find_causes(
     for difference in differences:
         for name in _causes_of(difference, knobs):
             places.setdefault(name, []).append(difference.place)
-    for name in _consequences(places, differences):
+    for name in tuple(_consequences(places, differences)):
         del places[name]
     if knobs and not places:
         places = _by_knob(differences, knobs)
@@ -110,16 +112,11 @@ def _consequences(places: dict[str, list[str]], differences: Sequence[Difference
     for name in FOLLOWING & set(places):
         if others or (code and name != "code-generation"):
             yield name
-    if {"compressor-version", "compression-level"} <= set(places) and set(
-        places["compressor-version"]
-    ) <= set(places["compression-level"]):
-        yield "compressor-version"
+    for name, other in THERE.items():
+        if name in places and set(places[name]) <= set(places.get(other, ())):
+            yield name
     if {"tar-owner-names", "owner-ids"} <= set(places) and _names_follow(differences):
         yield "tar-owner-names"
-    if {"zip-extra-fields", "zip-time"} <= set(places) and set(places["zip-extra-fields"]) <= set(
-        places["zip-time"]
-    ):
-        yield "zip-extra-fields"
 
 
 def _names_follow(differences: Sequence[Difference]) -> bool:

@@ -13,17 +13,23 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from relsign.build.explain import ars, elfs, streams, tars, zips
 from relsign.build.explain.blobs import add_bytes, compare_blobs, compare_code
-from relsign.build.explain.difference import Difference, join_place, text_excerpts
+from relsign.build.explain.difference import (
+    MAX_EXCERPT,
+    Difference,
+    join_place,
+    order_excerpts,
+    text_excerpts,
+)
 from relsign.build.explain.entry import Entry, Facts, Opened
 from relsign.build.explain.layers import unpack
-from relsign.build.explain.names import paired_names
+from relsign.build.explain.names import Key, paired_names
 from relsign.build.explain.order import ordering
 from relsign.build.explain.piece import Bounds, Piece, Work, same_bytes
 from relsign.build.explain.pyc import compare_pyc, is_pyc
@@ -34,8 +40,6 @@ from relsign.system.files import host_error, open_regular
 
 Opener = Callable[[Piece, Work], Opened]
 HEAD_BYTES = 512
-MAX_SHOWN = 240
-SHOWN_IN_ORDER = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +54,60 @@ def compare_files(one: Path, two: Path, name: str) -> tuple[Difference, ...]:
     """Return how two regular files differ, nothing if they are the same bytes.
 
     Raises NotEnoughError or InputError for a path that is no regular file (links are
-    not followed), HostError if the system refuses; never for what a file holds.
+    not followed), InputError for a file that changes meanwhile, HostError if the system
+    refuses; never for what a file holds.
     """
     return compare(one, two, name).differences
 
 
 def compare(one: Path, two: Path, name: str, bounds: Bounds | None = None) -> Comparison:
     """Return `compare_files` within other bounds, and how much was left out."""
-    with Work(bounds or Bounds()) as work:
-        compare_into(one, two, name, work)
-        return Comparison(tuple(work.found), work.dropped)
+    work = Work(bounds or Bounds())
+    compare_into(one, two, name, work)
+    return Comparison(tuple(work.found), work.dropped)
 
 
 def compare_into(one: Path, two: Path, name: str, work: Work) -> bool:
     """Add the differences of two regular files to `work`; return whether there are any."""
-    before = len(work.found) + work.dropped
-    with open_regular(one) as left, open_regular(two) as right:
+    before = work.count
+    with _whole(one) as left, _whole(two) as right:
+        _compare(left, right, shorten(name, MAX_EXCERPT), work, 0)
+    return before != work.count
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Piece]:
+    """Open a file as a piece; raise InputError where it was not one file from start to end."""
+    with open_regular(path) as stream:
+        descriptor = stream.fileno()
         try:
-            _compare(_whole(left), _whole(right), shorten(name, MAX_SHOWN), work, 0)
+            first = os.fstat(descriptor)
+            yield Piece(descriptor, 0, first.st_size)
+            last = os.fstat(descriptor)
+            changed = (first.st_size, first.st_mtime_ns) != (last.st_size, last.st_mtime_ns)
+            # A file of the kernel's own holds more than the nothing that it says.
+            if changed or os.pread(descriptor, 1, first.st_size):
+                raise InputError(
+                    "file changed while it was read",
+                    where=os.fspath(path),
+                    hint="compare copies of it that nobody writes to",
+                )
         except OSError as error:
-            raise host_error(error, one) from error
-    return before != len(work.found) + work.dropped
-
-
-def _whole(stream: BinaryIO) -> Piece:
-    return Piece(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)
+            raise host_error(error, path) from error
 
 
 def _compare(one: Piece, two: Piece, place: str, work: Work, depth: int) -> None:
     if same_bytes(one, two):
         return
-    before = len(work.found) + work.dropped
+    before = work.count
     try:
         work.check_time()
         _look_inside(one, two, place, work, depth)
     except InputError as error:
-        sides = (shorten(str(error), MAX_SHOWN), "")
+        sides = (shorten(str(error), MAX_EXCERPT), "")
         work.add(place, place, "bytes", sides, "unopened")
         add_bytes(one, two, place, work, "bytes")
-    if before == len(work.found) + work.dropped:
+    if before == work.count:
         add_bytes(one, two, place, work, "bytes")
 
 
@@ -167,10 +186,10 @@ def _entry_place(place: str, form: str, name: str) -> str:
     return join_place(place, name) if name else place
 
 
-def _by_name(entries: tuple[Entry, ...]) -> dict[tuple[str, int], Entry]:
+def _by_name(entries: tuple[Entry, ...]) -> dict[Key, Entry]:
     """Return entries by name and how often the name stood before."""
     seen: Counter[str] = Counter()
-    named: dict[tuple[str, int], Entry] = {}
+    named: dict[Key, Entry] = {}
     for entry in entries:
         named[entry.name, seen[entry.name]] = entry
         seen[entry.name] += 1
@@ -215,7 +234,7 @@ def _size(entry: Entry) -> str:
 def _compare_sections(
     entry: Entry, pieces: tuple[Piece, Piece], place: str, work: Work, elf: Opened
 ) -> None:
-    name = shorten(entry.name, MAX_SHOWN)
+    name = shorten(entry.name, MAX_EXCERPT)
     if entry.is_code:
         compare_code(*pieces, place, work, elf.facts["elf.machine"][1])
     elif name.startswith((".note", ".gnu.lto_")):
@@ -224,16 +243,11 @@ def _compare_sections(
         compare_blobs(*pieces, place, work, f"elf:{name}")
 
 
-def _compare_order(
-    one: list[tuple[str, int]], two: list[tuple[str, int]], place: str, work: Work, form: str
-) -> None:
+def _compare_order(one: list[Key], two: list[Key], place: str, work: Work, form: str) -> None:
     if one == two:
         return
     left, right = [name for name, _ in one], [name for name, _ in two]
     at = next(number for number in range(len(one)) if one[number] != two[number])
-    sides = [
-        shorten(" | ".join(side[at : at + SHOWN_IN_ORDER]), MAX_SHOWN) for side in (left, right)
-    ]
-    words = (form, ordering(left, right))
     where = join_place(place, f"member {at + 1}")
-    work.add(place, where, "order", (sides[0], sides[1]), f"order:{':'.join(words)}")
+    what = f"order:{form}:{ordering(left, right)}"
+    work.add(place, where, "order", order_excerpts(left, right, at), what)

@@ -9,7 +9,9 @@ whatever stood in the files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import Literal
 
 from relsign.formats.canonical import shorten
@@ -22,6 +24,7 @@ CONTEXT = 80
 """Characters shown in front of the first one that differs."""
 MAX_PLACE = 160
 HEX_BYTES = 24
+SHOWN_IN_ORDER = 5
 INSIDE = " > "
 
 
@@ -44,18 +47,19 @@ def join_place(place: str, part: str) -> str:
 
 def text_excerpts(one: str, two: str) -> tuple[str, str]:
     """Return both texts, cut to a window around the first character that differs."""
-    start = max(0, _first_difference(one, two) - CONTEXT)
+    same = len(commonprefix((one, two)))  # noqa: RUF071 - characters are meant
+    start = max(0, same - CONTEXT)
     return shorten(one[start:], MAX_EXCERPT), shorten(two[start:], MAX_EXCERPT)
+
+
+def order_excerpts(one: Sequence[str], two: Sequence[str], at: int) -> tuple[str, str]:
+    """Return the first items of both orders from `at` on."""
+    left, right = (
+        shorten(" | ".join(side[at : at + SHOWN_IN_ORDER]), MAX_EXCERPT) for side in (one, two)
+    )
+    return left, right
 
 
 def hexadecimal(data: bytes) -> str:
     """Return the first bytes in hexadecimal, or words that there are none."""
     return data[:HEX_BYTES].hex(" ") or "(ends here)"
-
-
-def _first_difference(one: str, two: str) -> int:
-    shorter = min(len(one), len(two))
-    for index in range(shorter):
-        if one[index] != two[index]:
-            return index
-    return shorter

@@ -67,11 +67,11 @@ def ask_diffoscope(
     if program is None:
         return Opinion("diffoscope is not installed: apt-get install diffoscope")
     bounds = allowance or Allowance()
-    with tempfile.TemporaryDirectory(prefix="relsign-diffoscope-") as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="relsign-diffoscope-") as folder:
             return _ask(program, (one, two), Path(folder), bounds)
-        except RelsignError as error:
-            return Opinion(f"diffoscope gave no answer: {error}")
+    except (RelsignError, OSError) as error:
+        return Opinion(f"diffoscope gave no answer: {error}")
 
 
 def _ask(program: str, files: tuple[Path, Path], folder: Path, bounds: Allowance) -> Opinion:
@@ -96,7 +96,9 @@ def _ask(program: str, files: tuple[Path, Path], folder: Path, bounds: Allowance
         return Opinion("diffoscope finds no difference")
     reports = folder / "report.json", folder / "report.html"
     if code != DIFFERENT or not all(path.exists() for path in reports):
-        return Opinion(f"diffoscope failed with {code}: {shorten(said.strip(), 200)}")
+        # The lines in front are warnings and a traceback: of no use to who reads this.
+        last = said.strip().rpartition("\n")[2]
+        return Opinion(f"diffoscope failed with {code}: {shorten(last, 200)}")
     json, html = (read_bounded(path, bounds.report_bytes) for path in reports)
     return Opinion("", tuple(_lines(json)), json, html)
 

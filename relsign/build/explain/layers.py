@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import tempfile
 import zlib
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
 from relsign.build.explain.piece import Piece, Work
 from relsign.errors import InputError
+from relsign.system.files import host_error
 
 Coding = Literal["stored", "deflate", "zlib", "gzip", "xz", "bzip2"]
 MAX_XZ_MEMORY = 512 << 20
@@ -38,9 +40,12 @@ class _Zlib:
         return self._decoder.unused_data
 
     def take(self, data: bytes) -> Iterator[bytes]:
-        yield self._decoder.decompress(data, OUT_BYTES)
-        while self._decoder.unconsumed_tail and not self._decoder.eof:
-            yield self._decoder.decompress(self._decoder.unconsumed_tail, OUT_BYTES)
+        out = self._decoder.decompress(data, OUT_BYTES)
+        yield out
+        # A full buffer may leave output waiting after the last byte of input was taken.
+        while not self._decoder.eof and (self._decoder.unconsumed_tail or len(out) == OUT_BYTES):
+            out = self._decoder.decompress(self._decoder.unconsumed_tail, OUT_BYTES)
+            yield out
 
 
 class _Block:
@@ -86,13 +91,13 @@ def unpack(packed: Piece, coding: Coding, work: Work) -> Piece:
             if size > allowed:
                 raise InputError("it grows too much", expected=f"at most {allowed} bytes")
             spool.write(data)
+        spool.flush()
     except (zlib.error, lzma.LZMAError, EOFError) as error:
         raise InputError("damaged compression", got=str(error)[:80]) from error
     except OSError as error:
-        if error.errno:
-            raise
+        if error.errno:  # the disk's, not the decoder's
+            raise host_error(error, tempfile.gettempdir()) from error
         raise InputError("damaged compression", got=str(error)[:80]) from error
-    spool.flush()
     return Piece(spool.fileno(), 0, size)
 
 

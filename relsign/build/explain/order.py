@@ -15,6 +15,18 @@ SOURCE = re.compile(r"(?!crtstuff\.c)[\w./+-]+\.(?:c|cc|cpp|cxx|s|S|o|rs|go)")
 MAX_TOKENS = 100_000
 
 
+def common_ends(one: Sequence[object], two: Sequence[object]) -> tuple[int, int]:
+    """Return how many items are the same in front, and how many of the rest at the end."""
+    shorter = min(len(one), len(two))
+    start = 0
+    while start < shorter and one[start] == two[start]:
+        start += 1
+    cut = 0
+    while cut < shorter - start and one[-1 - cut] == two[-1 - cut]:
+        cut += 1
+    return start, cut
+
+
 def ordering(one: Sequence[str], two: Sequence[str]) -> Ordering:
     """Say what is known of the order of the stretch that differs."""
     left, right = _stretch(one, two)
@@ -41,13 +53,7 @@ def moved_sources(one: Sequence[str], two: Sequence[str]) -> bool:
 
 
 def _stretch(one: Sequence[str], two: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    start = 0
-    end = min(len(one), len(two))
-    while start < end and one[start] == two[start]:
-        start += 1
-    cut = 0
-    while cut < end - start and one[-1 - cut] == two[-1 - cut]:
-        cut += 1
+    start, cut = common_ends(one, two)
     return one[start : len(one) - cut], two[start : len(two) - cut]
 
 

@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from relsign.build.archives.members import Limits
 from relsign.build.explain.difference import Difference, Kind
@@ -105,21 +104,12 @@ class Work:
         self._entries = 0
         self._header_bytes = 0
         self._end = time.monotonic() + bounds.seconds
-        self._rooms = [ExitStack()]
+        self._rooms: list[ExitStack] = []
 
-    def __enter__(self) -> Self:
-        """Keep temporary files until the end of the block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Drop the temporary files."""
-        while self._rooms:
-            self._rooms.pop().close()
+    @property
+    def count(self) -> int:
+        """How many differences there were, kept or not."""
+        return len(self.found) + self.dropped
 
     def add(
         self, group: str, place: str, kind: Kind, sides: tuple[str, str], what: str = ""
@@ -153,7 +143,7 @@ class Work:
             raise InputError("comparison takes too long", expected=f"{self.bounds.seconds:.0f} s")
 
     def spool(self) -> BinaryIO:
-        """Return an unnamed temporary file that lives as long as the innermost room."""
+        """Return an unnamed temporary file that lives as long as the innermost `room`."""
         return self._rooms[-1].enter_context(tempfile.TemporaryFile())
 
     @contextmanager

@@ -15,7 +15,7 @@ MAX_BYTES = 16 << 20
 
 def is_pyc(piece: Piece, place: str) -> bool:
     """Say whether a piece is a compiled Python file."""
-    return place.endswith((".pyc", ".opt-1.pyc")) and piece.read(2, 2) == END_OF_MAGIC
+    return place.endswith(".pyc") and piece.read(2, 2) == END_OF_MAGIC
 
 
 def compare_pyc(one: Piece, two: Piece, place: str, work: Work) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,19 +50,21 @@ def explain(one: Path, two: Path, bounds: Bounds | None = None) -> Explanation:
     """
     kinds = {_kind(path) for path in (one, two)}
     if len(kinds) > 1:
-        raise InputError("one is a folder, the other a file", where=os.fspath(two))
-    with Work(bounds or Bounds()) as work:
-        if kinds == {"folder"}:
-            subject, pairs = "folders", _folders(one, two, work)
-        elif (prints := _fingerprints(one, two)) is not None:
-            subject, pairs = "fingerprints", _compare_fingerprints((one, two), prints, work)
-        else:
-            subject = "files"
-            pairs = [(one, two)] if compare_into(one, two, one.name, work) else []
-        differences = tuple(work.found)
-        return Explanation(
-            subject, differences, work.dropped, find_causes(differences), tuple(pairs)
+        raise InputError(
+            "one is a folder, the other a file",
+            where=os.fspath(two),
+            hint="name two files or two folders",
         )
+    work = Work(bounds or Bounds())
+    if kinds == {"folder"}:
+        subject, pairs = "folders", _folders(one, two, work)
+    elif (prints := _fingerprints(one, two)) is not None:
+        subject, pairs = "fingerprints", _compare_fingerprints((one, two), prints, work)
+    else:
+        subject = "files"
+        pairs = [(one, two)] if compare_into(one, two, one.name, work) else []
+    differences = tuple(work.found)
+    return Explanation(subject, differences, work.dropped, find_causes(differences), tuple(pairs))
 
 
 def _kind(path: Path) -> str:
@@ -78,6 +81,15 @@ def _kind(path: Path) -> str:
     raise InputError(
         "not a regular file or folder", where=os.fspath(path), hint="name what it points to"
     )
+
+
+@contextmanager
+def _asking(path: Path) -> Iterator[None]:
+    """Name the path in what the system refuses: it may have gone since it was listed."""
+    try:
+        yield
+    except OSError as error:
+        raise host_error(error, path) from error
 
 
 # --- folders -----------------------------------------------------------------------------------
@@ -102,19 +114,21 @@ def _listed(folder: Path) -> Iterator[tuple[str, int]]:
     count = 0
     while waiting:
         above = waiting.pop()
-        try:
-            with os.scandir(above) as entries:
-                for entry in entries:
-                    count += 1
-                    if count > MAX_FILES:
-                        raise InputError("too many files", where=os.fspath(folder))
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                        continue
-                    mode = entry.stat(follow_symlinks=False).st_mode
-                    yield os.path.relpath(entry.path, folder), mode
-        except OSError as error:
-            raise host_error(error, above) from error
+        with _asking(above), os.scandir(above) as entries:
+            for entry in entries:
+                count += 1
+                if count > MAX_FILES:
+                    raise InputError(
+                        "too many files",
+                        where=os.fspath(folder),
+                        expected=f"at most {MAX_FILES}",
+                        hint="compare folders inside it",
+                    )
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                    continue
+                mode = entry.stat(follow_symlinks=False).st_mode
+                yield os.path.relpath(entry.path, folder), mode
 
 
 def _compare_places(pair: Pair, modes: tuple[int, int], place: str, work: Work) -> bool:
@@ -124,7 +138,10 @@ def _compare_places(pair: Pair, modes: tuple[int, int], place: str, work: Work) 
         work.add("", place, "type", (oct(modes[0]), oct(modes[1])), "type")
         return False
     if stat.S_ISLNK(modes[0]):
-        targets = (os.fspath(one.readlink()), os.fspath(two.readlink()))
+        with _asking(one):
+            target = os.fspath(one.readlink())
+        with _asking(two):
+            targets = (target, os.fspath(two.readlink()))
         if targets[0] != targets[1]:
             work.add("", place, "text", text_excerpts(*targets), "text:link")
         return False
@@ -140,10 +157,13 @@ def _compare_places(pair: Pair, modes: tuple[int, int], place: str, work: Work) 
 
 def _fingerprints(one: Path, two: Path) -> tuple[Fingerprint, Fingerprint] | None:
     """Return both fingerprints, None if these are not two of them."""
-    if any(path.stat().st_size > MAX_FINGERPRINT_BYTES for path in (one, two)):
-        return None
+    for path in (one, two):
+        with _asking(path):
+            if path.stat().st_size > MAX_FINGERPRINT_BYTES:
+                return None
     left, right = (read_bounded(path, MAX_FINGERPRINT_BYTES) for path in (one, two))
-    if FORMAT not in left or FORMAT not in right:
+    # An archive may hold a fingerprint as it is; it is none.
+    if not all(data.startswith(b"{") and FORMAT in data for data in (left, right)):
         return None
     return parse_fingerprint(left, os.fspath(one)), parse_fingerprint(right, os.fspath(two))
 
@@ -193,9 +213,13 @@ def _compare_artifacts(
 ) -> Iterator[Pair]:
     """Compare two artifacts where they lie beside their fingerprints, else by digest."""
     one, two = (path.parent / "artifacts" / name for path in paths)
-    regular = one.is_file() and two.is_file() and not one.is_symlink() and not two.is_symlink()
-    if regular and compare_into(one, two, name, work):
+    if _is_regular(one) and _is_regular(two) and compare_into(one, two, name, work):
         yield one, two
         return
     # They lie elsewhere, or other bytes lie there now than the fingerprints speak of.
     work.add("artifacts", name, "bytes", digests, "artifact")
+
+
+def _is_regular(path: Path) -> bool:
+    with _asking(path):
+        return path.is_file() and not path.is_symlink()

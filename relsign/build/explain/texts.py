@@ -12,7 +12,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from relsign.build.explain.difference import Kind, join_place, text_excerpts
+from relsign.build.explain.difference import Kind, join_place, order_excerpts, text_excerpts
 from relsign.build.explain.order import moved_sources, ordering, same_tokens
 from relsign.build.explain.piece import Piece, Work, first_difference
 
@@ -20,10 +20,9 @@ MAX_TEXT_BYTES = 32 << 20
 MAX_LINES = 500_000
 WINDOW_BYTES = 2048
 HEAD_BYTES = 64 << 10
-MIN_PRINTABLE = 0.9
+MAX_ODD = 0.01
 RUN = re.compile(r"[0-9A-Za-z]+")
 MAX_SHAPE = 200
-SHOWN_IN_ORDER = 3
 FOUND_AT_MOST = 2_000
 
 
@@ -33,7 +32,7 @@ def is_text(piece: Piece) -> bool:
     if b"\0" in head:
         return False
     odd = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)  # noqa: PLR2004
-    return odd <= len(head) * (1 - MIN_PRINTABLE) / 10
+    return odd <= len(head) * MAX_ODD
 
 
 def compare_texts(one: Piece, two: Piece, place: str, work: Work) -> None:
@@ -43,9 +42,8 @@ def compare_texts(one: Piece, two: Piece, place: str, work: Work) -> None:
         return
     left, right = (_lines(piece) for piece in (one, two))
     if [line.rstrip("\r") for line in left] == [line.rstrip("\r") for line in right]:
-        sides = ("CR LF" if any(line.endswith("\r") for line in side) else "LF"
-                 for side in (left, right))  # fmt: skip
-        work.add(place, join_place(place, "line ends"), "text", _two(*sides), "text.line-ends")
+        where = join_place(place, "line ends")
+        work.add(place, where, "text", (_line_end(left), _line_end(right)), "text.line-ends")
         return
     compare_lists(left, right, place, work, "line")
 
@@ -72,8 +70,8 @@ def _compare_large(one: Piece, two: Piece, place: str, work: Work) -> None:
     work.add(place, where, "text", text_excerpts(sides[0], sides[1]), "text:line")
 
 
-def _two(one: str, two: str) -> tuple[str, str]:
-    return one, two
+def _line_end(lines: list[str]) -> str:
+    return "CR LF" if any(line.endswith("\r") for line in lines) else "LF"
 
 
 def _lines(piece: Piece) -> list[str]:
@@ -137,8 +135,6 @@ def _shape(line: str) -> str:
 
 def _add_order(one: Sequence[str], two: Sequence[str], place: str, work: Work, unit: str) -> None:
     at = next(number for number in range(len(one)) if one[number] != two[number])
-    sides = tuple(
-        text_excerpts(" | ".join(side[at : at + SHOWN_IN_ORDER]), "")[0] for side in (one, two)
-    )
     what = f"order:{unit}:{ordering(one, two)}{':sources' if moved_sources(one, two) else ''}"
-    work.add(place, join_place(place, f"{unit} {at + 1}"), "order", _two(*sides), what)
+    where = join_place(place, f"{unit} {at + 1}")
+    work.add(place, where, "order", order_excerpts(one, two, at), what)

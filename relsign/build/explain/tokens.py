@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from relsign.build.explain.order import common_ends
+
 Shape = Literal["date", "uuid", "address", "path", "hex", "number", "word", "mark"]
 
 MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
@@ -67,7 +69,7 @@ class Change:
 def changes(one: str, two: str) -> tuple[Change, ...]:
     """Return what changed from one excerpt to the other."""
     left, right = tokens(one), tokens(two)
-    start, cut = _common(left, right)
+    start, cut = common_ends(left, right)
     middle = left[start : len(left) - cut], right[start : len(right) - cut]
     before = "".join(token.text for token in left[:start])
     after = "".join(token.text for token in left[len(left) - cut :])
@@ -105,17 +107,6 @@ _SHAPES: dict[str, Shape] = {
     "word": "word",
     "mark": "mark",
 }
-
-
-def _common(one: list[Token], two: list[Token]) -> tuple[int, int]:
-    shorter = min(len(one), len(two))
-    start = 0
-    while start < shorter and one[start] == two[start]:
-        start += 1
-    cut = 0
-    while cut < shorter - start and one[-1 - cut] == two[-1 - cut]:
-        cut += 1
-    return start, cut
 
 
 def _change(one: list[Token], two: list[Token], before: str, after: str) -> Change:

@@ -1,101 +1,80 @@
 """Read a zip file's central directory (zip, jar, wheel) with everything that may differ.
 
-APPNOTE.TXT 4.3.12 and 4.3.16.  No zip64, no several parts: such a file is compared
-as plain bytes.
+No zip64, no several parts: such a file is compared as plain bytes.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
+from relsign.build.archives import zip_records as records
 from relsign.build.explain.difference import Kind
 from relsign.build.explain.entry import Entry, Opened
 from relsign.build.explain.layers import Coding
 from relsign.build.explain.piece import Piece, Work
 from relsign.errors import InputError
 
-END = struct.Struct("<4s4H2LH")
-END_MAGIC = b"PK\x05\x06"
-CENTRAL = struct.Struct("<4s6H3L5H2L")
-CENTRAL_MAGIC = b"PK\x01\x02"
-LOCAL = struct.Struct("<4s5H3L2H")
-FIELD = struct.Struct("<HH")
-LOCAL_MAGIC = b"PK\x03\x04"
-MAX_COMMENT = 0xFFFF
 MAX_DIRECTORY_BYTES = 256 << 20
-ENCRYPTED = 0x1
-LEVEL_BITS = 0x6
-CODINGS: dict[int, Coding] = {0: "stored", 8: "deflate"}
+CODINGS: dict[int, Coding] = {records.STORED: "stored", records.DEFLATED: "deflate"}
 
 
 def is_zip(head: bytes) -> bool:
     """Say whether a file that starts with `head` is a zip file with members."""
-    return head.startswith(LOCAL_MAGIC)
+    return head.startswith(records.LOCAL_MAGIC)
 
 
 def open_zip(piece: Piece, work: Work) -> Opened:
     """Return the members of a zip file; raise InputError for a damaged or unusual one."""
-    count, size, offset, comment = _end(piece)
-    if count > work.bounds.archive.entries or size > MAX_DIRECTORY_BYTES:
+    start = max(0, piece.size - records.MAX_END_BYTES)
+    end = records.find_end(piece.read(start, records.MAX_END_BYTES), work.bounds.archive)
+    if end.directory_bytes > MAX_DIRECTORY_BYTES:
         raise InputError("too many members")
-    directory = piece.exactly(offset, size)
+    directory = piece.exactly(end.offset, end.directory_bytes)
+    comment = end.comment.decode("utf-8", "surrogateescape")
     facts: dict[str, tuple[Kind, str]] = {"zip.comment": ("text", comment)}
-    return Opened("zip", tuple(_members(piece, directory, count, work)), facts)
-
-
-def _end(piece: Piece) -> tuple[int, int, int, str]:
-    start = max(0, piece.size - END.size - MAX_COMMENT)
-    tail = piece.read(start, piece.size - start)
-    where = tail.rfind(END_MAGIC)
-    if where < 0 or len(tail) - where < END.size:
-        raise InputError("zip file without an end record")
-    _, disk, first, here, count, size, offset, length = END.unpack_from(tail, where)
-    if disk or first or here != count or len(tail) != where + END.size + length:
-        raise InputError("unusual zip file")
-    return count, size, offset, tail[where + END.size :].decode("utf-8", "surrogateescape")
+    return Opened("zip", tuple(_members(piece, directory, end.members, work)), facts)
 
 
 def _members(piece: Piece, directory: bytes, count: int, work: Work) -> Iterator[Entry]:
     offset = 0
     for _ in range(count):
-        if offset + CENTRAL.size > len(directory):
+        if offset + records.CENTRAL.size > len(directory):
             raise InputError("damaged zip directory")
-        fields = CENTRAL.unpack_from(directory, offset)
-        lengths = fields[10:13]
-        offset += CENTRAL.size
-        rest = directory[offset : offset + sum(lengths)]
-        offset += sum(lengths)
-        if fields[0] != CENTRAL_MAGIC or len(rest) != sum(lengths):
+        fields = records.CENTRAL.unpack_from(directory, offset)
+        length = sum(fields[10:13])
+        offset += records.CENTRAL.size
+        rest = directory[offset : offset + length]
+        offset += length
+        if fields[0] != records.CENTRAL_MAGIC or len(rest) != length:
             raise InputError("damaged zip directory")
         entry = _entry(piece, fields, rest)
-        work.count_header(CENTRAL.size + len(rest) + len(entry.facts["zip.extra"][1]))
+        work.count_header(records.CENTRAL.size + len(rest) + len(entry.facts["zip.extra"][1]))
         yield entry
 
 
 def _entry(piece: Piece, fields: tuple[int, ...], rest: bytes) -> Entry:
-    flags, method, time, date = fields[3:7]
-    packed_size, name_length, extra_length = fields[8], fields[10], fields[11]
-    local_at = fields[16]
-    if flags & ENCRYPTED or method not in CODINGS:
+    _, made_by, needs, flags, method, time, date, _, packed_bytes, _ = fields[:10]
+    name_bytes, extra_bytes, _, _, _, mode, offset = fields[10:]
+    if flags & records.ENCRYPTED or method not in CODINGS:
         raise InputError("encrypted member, or an unusual compression")
-    local = LOCAL.unpack(piece.exactly(local_at, LOCAL.size))
-    if local[0] != LOCAL_MAGIC:
+    local = records.LOCAL.unpack(piece.exactly(offset, records.LOCAL.size))
+    magic, *_, its_name_bytes, its_extra_bytes = local
+    if magic != records.LOCAL_MAGIC:
         raise InputError("damaged zip member")
-    extra_at = local_at + LOCAL.size + local[9]
-    packed = piece.part(extra_at + local[10], packed_size)
-    central_extra = rest[name_length : name_length + extra_length]
+    extra_at = offset + records.LOCAL.size + its_name_bytes
+    packed = piece.part(extra_at + its_extra_bytes, packed_bytes)
+    name, rest = rest[:name_bytes], rest[name_bytes:]
+    extra, comment = rest[:extra_bytes], rest[extra_bytes:]
     facts: dict[str, tuple[Kind, str]] = {
         "zip.mtime": ("mtime", _moment(date, time)),
-        "zip.mode": ("mode", f"{fields[15] >> 16:06o} {fields[15] & 0xFFFF:#06x}"),
-        "zip.extra": ("header", _extra(central_extra, piece.exactly(extra_at, local[10]))),
-        "zip.version": ("header", f"made by {fields[1]:#06x}, needs {fields[2]}"),
-        "zip.level": ("header", f"method {method}, option bits {flags & LEVEL_BITS}"),
-        "zip.flags": ("header", f"{flags & ~LEVEL_BITS:#06x}"),
-        "zip.member-comment": ("text", rest[name_length + extra_length :].decode("latin-1")),
+        "zip.mode": ("mode", f"{mode >> 16:06o} {mode & 0xFFFF:#06x}"),
+        "zip.extra": ("header", _extra(extra, piece.exactly(extra_at, its_extra_bytes))),
+        "zip.version": ("header", f"made by {made_by:#06x}, needs {needs}"),
+        "zip.level": ("header", f"method {method}, option bits {flags & records.LEVEL}"),
+        "zip.flags": ("header", f"{flags & ~records.LEVEL:#06x}"),
+        "zip.member-comment": ("text", comment.decode("latin-1")),
     }
-    name = rest[:name_length].decode("utf-8", "surrogateescape")
-    return Entry(name, packed, facts, CODINGS[method])
+    return Entry(name.decode("utf-8", "surrogateescape"), packed, facts, CODINGS[method])
 
 
 def _moment(date: int, time: int) -> str:
@@ -115,7 +94,7 @@ def _extra(central: bytes, local: bytes) -> str:
 
 def _extra_fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     start = 0
-    while len(data) - start >= FIELD.size:
-        kind, length = FIELD.unpack_from(data, start)
-        start += FIELD.size + length
+    while len(data) - start >= records.FIELD.size:
+        kind, length = records.FIELD.unpack_from(data, start)
+        start += records.FIELD.size + length
         yield kind, data[start - length : start]

@@ -29,7 +29,7 @@ from relsign.errors import InputError
 from relsign.formats.canonical import shorten
 from relsign.formats.names import Normaliser
 from relsign.system.fetch import Sink
-from relsign.system.files import READ_BYTES, host_error, open_regular, replacing
+from relsign.system.files import hash_file, host_error, open_regular, replacing
 
 Rewrite = Callable[[BinaryIO, Sink, int | None, Limits], None]
 REWRITES: Mapping[Normaliser, Rewrite] = MappingProxyType(
@@ -67,11 +67,12 @@ def same_after(one: Path, two: Path, epoch: int | None) -> tuple[Normaliser, ...
     """Return the normalisers after which two files are the same bytes, None if none does.
 
     Files that are the same as they are need none: ``()``.  A malformed archive is not
-    the same as anything else.
+    the same as anything else.  Raises InputError, NotEnoughError or HostError for a file
+    that cannot be opened.
     """
-    with open_regular(one) as first, open_regular(two) as second:
-        if _digest(first) == _digest(second):
-            return ()
+    if hash_file(one).sha256 == hash_file(two).sha256:
+        return ()
+    with open_regular(one) as first, open_regular(two) as second, _faults(one):
         name = _kind_of_both(first, second)
         if name is None:
             return None
@@ -106,13 +107,6 @@ class _Hasher:
     def digest(self) -> bytes:
         """Return the digest of everything written."""
         return self._digest.digest()
-
-
-def _digest(stream: BinaryIO) -> bytes:
-    hasher = _Hasher()
-    while data := stream.read(READ_BYTES):
-        hasher.write(data)
-    return hasher.digest()
 
 
 def _normalised(stream: BinaryIO, name: Normaliser, epoch: int | None) -> bytes:

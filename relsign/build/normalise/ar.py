@@ -15,28 +15,19 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
+from relsign.build.archives import ar_records as records
 from relsign.build.archives.members import Kind, Limits, clean_name, refuse, shown
 from relsign.build.normalise.copying import copy, take
 from relsign.errors import InputError
 from relsign.system.fetch import Sink
 
-MAGIC = b"!<arch>\n"
-THIN_MAGIC = b"!<thin>\n"
-HEADER_BYTES = 60
-HEADER = re.compile(
-    rb"(?P<name>.{16})(?P<mtime>[0-9 ]{12})(?P<uid>[0-9 ]{6})(?P<gid>[0-9 ]{6})"
-    rb"(?P<mode>[0-7 ]{8})(?P<size>[0-9]+ *)`\n",
-    re.DOTALL,
-)
-SYMBOL_TABLES = (b"/", b"/SYM64/")
-LONG_NAMES = b"//"
-MAX_NAMES_BYTES = 16 << 20
+DECIMAL, OCTAL = re.compile(rb"[0-9 ]*"), re.compile(rb" *([0-7]*)")
 MAX_BSD_NAME_BYTES = 2048
 
 
 def is_ar(head: bytes) -> bool:
     """Say whether the first bytes of a file are an ar archive's, thin ones included."""
-    return head.startswith((MAGIC, THIN_MAGIC))
+    return head.startswith((records.MAGIC, records.THIN_MAGIC))
 
 
 def rewrite_ar(source: BinaryIO, sink: Sink, epoch: int | None, limits: Limits) -> None:
@@ -44,25 +35,25 @@ def rewrite_ar(source: BinaryIO, sink: Sink, epoch: int | None, limits: Limits) 
 
     Raises InputError naming the member for a damaged archive and for bad names.
     """
-    magic = source.read(len(MAGIC))
-    if magic == THIN_MAGIC:
+    magic = source.read(len(records.MAGIC))
+    if magic == records.THIN_MAGIC:
         raise InputError(
             "archive refused: a thin ar archive holds paths, not files",
             hint="make it without the modifier T of ar",
         )
-    if magic != MAGIC:
+    if magic != records.MAGIC:
         raise InputError("not an ar archive")
-    sink.write(MAGIC)
+    sink.write(records.MAGIC)
     names: bytes | None = None
     count = 0
     # A writer may leave out the padding byte after the very last member.
-    while header := source.read(HEADER_BYTES):
+    while header := source.read(records.HEADER.size):
         count += 1
         if count > limits.entries:
             raise InputError(f"archive refused: more than {limits.entries} members")
         where = f"member {count}"
         raw_name, mode, size = _fields(header, where)
-        if raw_name == LONG_NAMES:
+        if raw_name == records.LONG_NAMES:
             if names is not None:
                 raise InputError("archive refused: two tables of long names", got=where)
             names = _names(source, size, where)
@@ -78,17 +69,15 @@ def rewrite_ar(source: BinaryIO, sink: Sink, epoch: int | None, limits: Limits) 
 
 def _fields(header: bytes, where: str) -> tuple[bytes, int, int]:
     """Return a header's name without blanks, its mode and the size behind it."""
-    match = HEADER.fullmatch(header)
-    if match is None:
+    said = records.parse_header(header, where)
+    mode = OCTAL.fullmatch(said.mode)
+    if mode is None or not DECIMAL.fullmatch(said.mtime + said.uid + said.gid):
         raise InputError("archive refused: damaged header", got=where)
-    try:
-        return match["name"].rstrip(b" "), int(match["mode"].strip() or b"0", 8), int(match["size"])
-    except ValueError as error:  # a blank inside a number
-        raise InputError("archive refused: damaged header", got=where) from error
+    return said.name, int(mode[1] or b"0", 8), said.size
 
 
 def _plain(raw_name: bytes, mode: int, size: int, epoch: int) -> bytes:
-    is_table = raw_name in SYMBOL_TABLES
+    is_table = raw_name in records.SYMBOL_TABLES
     bits = b"0" if is_table else (b"755" if mode & 0o100 else b"644")
     return _packed(raw_name, b"%d" % epoch, b"0", bits, size)
 
@@ -98,7 +87,7 @@ def _packed(raw_name: bytes, mtime: bytes, owner: bytes, mode: bytes, size: int)
 
 
 def _names(source: BinaryIO, size: int, where: str) -> bytes:
-    if size > MAX_NAMES_BYTES:
+    if size > records.MAX_NAMES_BYTES:
         raise InputError("archive refused: table of long names is too large", got=where)
     return take(source, size, where)
 
@@ -107,18 +96,18 @@ def _check_name(
     source: BinaryIO, sink: Sink, raw_name: bytes, names: bytes | None, size: int, where: str
 ) -> int:
     """Refuse a bad name; copy one that stands in front of the contents, return its length."""
-    if raw_name in SYMBOL_TABLES:
+    if raw_name in records.SYMBOL_TABLES:
         return 0
-    if re.fullmatch(rb"#1/[0-9]+", raw_name):
-        length = int(raw_name[3:])
-        if length > min(size, MAX_BSD_NAME_BYTES):
+    form, number = records.long_name(raw_name) or (b"", 0)
+    if form == records.IN_FRONT:
+        if number > min(size, MAX_BSD_NAME_BYTES):
             raise InputError("archive refused: name is longer than its member", got=where)
-        name = take(source, length, where)
+        name = take(source, number, where)
         sink.write(name)
         _check_text(name.rstrip(b"\0"), where)
-        return length
-    if re.fullmatch(rb"/[0-9]+", raw_name):
-        _check_text(_long_name(names or b"", int(raw_name[1:]), where), where)
+        return number
+    if form == records.IN_TABLE:
+        _check_text(_long_name(names or b"", number, where), where)
     else:
         _check_text(raw_name.removesuffix(b"/"), where)
     return 0

@@ -8,6 +8,7 @@ from dataclasses import replace
 from relsign.build.collect import BuiltFile
 from relsign.build.normalise.apply import normalise_file
 from relsign.errors import InputError
+from relsign.formats.names import Normaliser
 from relsign.formats.recipe import Target
 from relsign.system.files import hash_file
 
@@ -19,23 +20,25 @@ def normalise_artifacts(target: Target, files: Sequence[BuiltFile]) -> tuple[Bui
     """
     names = {artifact.name: artifact.normalise for artifact in target.artifact}
     epoch = None if target.source_date_epoch == "unset" else target.source_date_epoch
-    made: list[BuiltFile] = []
     try:
-        for file in files:
-            wanted = names.get(file.name, ())
-            if not wanted:
-                made.append(file)
-                continue
-            normalise_file(file.path, wanted, epoch)
-            hashed = hash_file(file.path)
-            made.append(replace(file, sha256=hashed.sha256, size=hashed.size))
-    except BaseException as error:
+        return tuple(_normalised(target, file, names.get(file.name, ()), epoch) for file in files)
+    except BaseException:
         for file in files:
             file.path.unlink(missing_ok=True)
-        if isinstance(error, InputError):
-            where = f"relsign.toml: target {target.name}: {error.where}"
-            raise InputError(
-                error.what, where=where, expected=error.expected, got=error.got, hint=error.hint
-            ) from error
         raise
-    return tuple(made)
+
+
+def _normalised(
+    target: Target, file: BuiltFile, names: Sequence[Normaliser], epoch: int | None
+) -> BuiltFile:
+    if not names:
+        return file
+    try:
+        normalise_file(file.path, names, epoch)
+    except InputError as error:
+        where = f"relsign.toml: target {target.name}: {error.where}"
+        raise InputError(
+            error.what, where=where, expected=error.expected, got=error.got, hint=error.hint
+        ) from error
+    hashed = hash_file(file.path)
+    return replace(file, sha256=hashed.sha256, size=hashed.size)

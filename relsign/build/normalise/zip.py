@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
+from relsign.build.archives import zip_records as records
 from relsign.build.archives.members import (
     MAX_NAME_BYTES,
     Kind,
@@ -34,20 +35,7 @@ from relsign.build.archives.members import (
     refuse,
 )
 from relsign.build.normalise.copying import copy, pieces
-from relsign.build.normalise.zip_directory import (
-    CENTRAL,
-    CENTRAL_MAGIC,
-    DEFLATED,
-    END,
-    END_MAGIC,
-    LOCAL,
-    LOCAL_MAGIC,
-    STORED,
-    UNIX,
-    UTF8,
-    Entry,
-    read_directory,
-)
+from relsign.build.normalise.zip_directory import Entry, read_directory
 from relsign.errors import InputError
 from relsign.system.fetch import Sink
 
@@ -69,7 +57,7 @@ JAR_SIGNATURE = re.compile(r"META-INF/[^/]+\.(?:SF|RSA|DSA|EC)", re.IGNORECASE)
 
 def is_zip(head: bytes) -> bool:
     """Say whether the first bytes of a file are a zip file's."""
-    return head.startswith((LOCAL_MAGIC, END_MAGIC))
+    return head.startswith((records.LOCAL_MAGIC, records.END_MAGIC))
 
 
 def rewrite_zip(source: BinaryIO, sink: Sink, epoch: int | None, limits: Limits) -> None:
@@ -96,7 +84,7 @@ def rewrite_zip(source: BinaryIO, sink: Sink, epoch: int | None, limits: Limits)
     listing = b"".join(directory)
     sink.write(listing)
     count = len(directory)
-    sink.write(END.pack(END_MAGIC, 0, 0, count, count, len(listing), offset, 0))
+    sink.write(records.END.pack(records.END_MAGIC, 0, 0, count, count, len(listing), offset, 0))
 
 
 def _refuse_bomb(entries: tuple[Entry, ...], allowed: int) -> None:
@@ -114,7 +102,7 @@ def _members(
     for entry in entries:
         member = _member(source, entry)
         # Tools disagree on whether nothing is worth compressing; it needs no compressor.
-        plain = entry if entry.size else replace(entry, method=STORED, packed_bytes=0)
+        plain = entry if entry.size else replace(entry, method=records.STORED, packed_bytes=0)
         by_name[member.name] = plain
         yield member
 
@@ -163,7 +151,7 @@ def _inflated(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
     """Yield a member's contents in bounded pieces; raise zlib.error if they are damaged."""
     source.seek(entry.data)
     packed = pieces(source, entry.packed_bytes, "data")
-    if entry.method != DEFLATED:
+    if entry.method != records.DEFLATED:
         yield from packed
         return
     decoder = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -207,11 +195,11 @@ def _write_member(
     source: BinaryIO, sink: Sink, entry: Entry, name: bytes, date: tuple[int, int]
 ) -> int:
     """Write local header and data; return how many bytes that was."""
-    sink.write(LOCAL.pack(LOCAL_MAGIC, *_common(entry, name, date), 0))
+    sink.write(records.LOCAL.pack(records.LOCAL_MAGIC, *_common(entry, name, date), 0))
     sink.write(name)
     source.seek(entry.data)
     copy(source, sink, entry.packed_bytes, "data")
-    return LOCAL.size + len(name) + entry.packed_bytes
+    return records.LOCAL.size + len(name) + entry.packed_bytes
 
 
 def _central(entry: Entry, member: Member, name: bytes, date: tuple[int, int], start: int) -> bytes:
@@ -219,9 +207,9 @@ def _central(entry: Entry, member: Member, name: bytes, date: tuple[int, int], s
     if member.kind is Kind.FILE and member.executable:
         mode |= 0o111
     attributes = mode << 16 | (FOLDER_ATTRIBUTE if member.kind is Kind.FOLDER else 0)
-    record = CENTRAL.pack(
-        CENTRAL_MAGIC,
-        UNIX << 8 | VERSION,
+    record = records.CENTRAL.pack(
+        records.CENTRAL_MAGIC,
+        records.UNIX << 8 | VERSION,
         *_common(entry, name, date),
         *(0, 0, 0, 0),
         attributes,
@@ -232,6 +220,6 @@ def _central(entry: Entry, member: Member, name: bytes, date: tuple[int, int], s
 
 def _common(entry: Entry, name: bytes, date: tuple[int, int]) -> tuple[int, ...]:
     """Return the fields that both headers share, from version to the name's length."""
-    flags = 0 if name.isascii() else UTF8
+    flags = 0 if name.isascii() else records.UTF8
     sizes = (entry.crc, entry.packed_bytes, entry.size)
     return (VERSION, flags, entry.method, *date, *sizes, len(name))

@@ -12,25 +12,17 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from relsign.build.archives import zip_records as records
 from relsign.build.archives.members import Limits, refuse, shown
 from relsign.build.normalise.copying import take
 from relsign.errors import InputError
 
-END = struct.Struct("<4s4H2LH")
-CENTRAL = struct.Struct("<4s6H3L5H2L")
-LOCAL = struct.Struct("<4s5H3L2H")
-DESCRIPTOR = struct.Struct("<3L")
-END_MAGIC, CENTRAL_MAGIC, LOCAL_MAGIC = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
-DESCRIPTOR_MAGIC = b"PK\x07\x08"
-MAX_COMMENT = 0xFFFF
 MAX_DIRECTORY_BYTES = 64 << 20
-STORED, DEFLATED = 0, 8
-LEVEL, DESCRIBED, UTF8 = 0x0006, 0x0008, 0x0800
+FLAGS = records.LEVEL | records.DESCRIBED | records.UTF8
 ZIP64_ID = 0x0001
 DROPPED = frozenset({0x000A, 0x5455, 0x5855, 0x6375, 0x7855, 0x7875, 0xCAFE})
 """Extra fields that say nothing of names and contents.
@@ -60,10 +52,7 @@ class Entry:
     @property
     def mode(self) -> int:
         """Unix mode, 0 where the writer had none."""
-        return self.attributes >> 16 if self.system == UNIX else 0
-
-
-UNIX = 3
+        return self.attributes >> 16 if self.system == records.UNIX else 0
 
 
 def read_directory(source: BinaryIO, limits: Limits) -> tuple[Entry, ...]:
@@ -92,33 +81,27 @@ def read_directory(source: BinaryIO, limits: Limits) -> tuple[Entry, ...]:
 def _end(source: BinaryIO, limits: Limits) -> tuple[int, int, int]:
     """Return where the central directory starts, its size, and how many members it has."""
     file_size = source.seek(0, os.SEEK_END)
-    source.seek(max(0, file_size - END.size - MAX_COMMENT))
-    tail = source.read()
-    at = tail.rfind(END_MAGIC)
-    if at < 0 or len(tail) - at < END.size:
-        raise InputError("not a whole zip file", got="no end record")
-    _, disk, first_disk, here, count, size, start, comment = END.unpack_from(tail, at)
-    if at + END.size + comment != len(tail):
-        raise InputError("archive refused: bytes after its end")
-    if disk or first_disk or here != count or count > limits.entries:
-        raise InputError("archive refused: too many entries or parts", got=str(count))
+    source.seek(max(0, file_size - records.MAX_END_BYTES))
+    tail = source.read(records.MAX_END_BYTES)
+    end = records.find_end(tail, limits)
+    start, size = end.offset, end.directory_bytes
     # A zip64 file has its own records here, so that this sum does not come out either.
-    if start + size != file_size - len(tail) + at or size > MAX_DIRECTORY_BYTES:
+    if start + size != file_size - len(tail) + end.at or size > MAX_DIRECTORY_BYTES:
         raise InputError("archive refused: zip64, or bytes around the central directory")
-    return start, size, count
+    return start, size, end.members
 
 
 def _central(directory: BinaryIO) -> tuple[Entry, int, int]:
     """Read one record; return the member, its flags and where its local header stands."""
-    fields = CENTRAL.unpack(take(directory, CENTRAL.size, "the central directory"))
+    fields = records.CENTRAL.unpack(take(directory, records.CENTRAL.size, "the central directory"))
     magic, made_by, _, flags, method, _, _, crc, packed_bytes, size = fields[:10]
     name_bytes, extra_bytes, comment_bytes, disk, _, attributes, offset = fields[10:]
-    if magic != CENTRAL_MAGIC or disk:
+    if magic != records.CENTRAL_MAGIC or disk:
         raise InputError("archive refused: damaged central directory")
     raw_name = take(directory, name_bytes, "a name")
     _check_name(raw_name, flags)
     name = raw_name.decode()
-    if flags & ~(LEVEL | DESCRIBED | UTF8) or method not in {STORED, DEFLATED}:
+    if flags & ~FLAGS or method not in records.METHODS:
         raise refuse("encrypted, or an unusual compression", name)
     _check_extra(take(directory, extra_bytes, "an extra field"), name)
     take(directory, comment_bytes, "a comment")
@@ -127,7 +110,7 @@ def _central(directory: BinaryIO) -> tuple[Entry, int, int]:
 
 
 def _check_name(raw_name: bytes, flags: int) -> None:
-    if flags & UTF8:
+    if flags & records.UTF8:
         try:
             raw_name.decode()
         except UnicodeDecodeError as error:
@@ -147,8 +130,8 @@ def _check_extra(extra: bytes, name: str) -> None:
 def _extra_numbers(extra: bytes, name: str) -> Iterator[int]:
     start = 0
     while start < len(extra):
-        number, length = struct.unpack("<2H", extra[start : start + 4].ljust(4, b"\xff"))
-        start += 4 + length
+        number, length = records.FIELD.unpack(extra[start : start + 4].ljust(4, b"\xff"))
+        start += records.FIELD.size + length
         if start > len(extra):
             raise refuse("damaged extra field", name)
         yield number
@@ -157,18 +140,18 @@ def _extra_numbers(extra: bytes, name: str) -> Iterator[int]:
 def _placed(source: BinaryIO, entry: Entry, flags: int, offset: int) -> tuple[Entry, int]:
     """Compare with the local header at `offset`; return the member and where it ends."""
     source.seek(offset)
-    header = LOCAL.unpack(take(source, LOCAL.size, "a local header"))
+    header = records.LOCAL.unpack(take(source, records.LOCAL.size, "a local header"))
     magic, _, its_flags, method, _, _, *numbers, name_bytes, extra_bytes = header
     raw_name = take(source, name_bytes, "a name")
     _check_extra(take(source, extra_bytes, "an extra field"), entry.name)
     wanted = [entry.crc, entry.packed_bytes, entry.size]
-    allowed = [wanted, [0, 0, 0]] if flags & DESCRIBED else [wanted]
-    same = (LOCAL_MAGIC, flags, entry.method, entry.raw_name)
+    allowed = [wanted, [0, 0, 0]] if flags & records.DESCRIBED else [wanted]
+    same = (records.LOCAL_MAGIC, flags, entry.method, entry.raw_name)
     if (magic, its_flags, method, raw_name) != same or numbers not in allowed:
         raise refuse("local header and central directory differ", entry.name)
-    data = offset + LOCAL.size + name_bytes + extra_bytes
+    data = offset + records.LOCAL.size + name_bytes + extra_bytes
     end = data + entry.packed_bytes
-    if flags & DESCRIBED:
+    if flags & records.DESCRIBED:
         source.seek(end)
         end += _check_descriptor(source, wanted, entry.name)
     return replace(entry, data=data), end
@@ -176,9 +159,9 @@ def _placed(source: BinaryIO, entry: Entry, flags: int, offset: int) -> tuple[En
 
 def _check_descriptor(source: BinaryIO, wanted: list[int], name: str) -> int:
     """Return the length of the descriptor behind a member's data, with or without magic."""
-    said = source.read(len(DESCRIPTOR_MAGIC) + DESCRIPTOR.size)
-    plain = DESCRIPTOR.pack(*wanted)
-    for descriptor in (DESCRIPTOR_MAGIC + plain, plain):
+    said = source.read(len(records.DESCRIPTOR_MAGIC) + records.DESCRIPTOR.size)
+    plain = records.DESCRIPTOR.pack(*wanted)
+    for descriptor in (records.DESCRIPTOR_MAGIC + plain, plain):
         if said.startswith(descriptor):
             return len(descriptor)
     raise refuse("damaged descriptor behind its data", name)

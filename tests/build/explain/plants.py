@@ -282,17 +282,6 @@ def member_order(folder: Path, side: int) -> Path:
     return folder / "out.tar"
 
 
-def zip_member(folder: Path, change: Callable[[zipfile.ZipInfo], None]) -> Path:
-    path = folder / "out.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in ("a.txt", "b.txt"):
-            info = zipfile.ZipInfo(name, PLAIN_ZIP_TIME)
-            info.external_attr = 0o100644 << 16
-            change(info)
-            archive.writestr(info, b"same\n")
-    return path
-
-
 def zip_time(folder: Path, side: int) -> Path:
     for name in ("a.txt", "b.txt"):
         write(folder, name, b"same\n", EPOCHS[side])

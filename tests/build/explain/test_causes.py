@@ -64,7 +64,7 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
     ("build-path", lines("prefix=/build/one/usr", "prefix=/build/second/usr")),
     (
         "go-build-path",
-        plants.binary_with(".gopclntab", (b"/home/a/go/src/x/main.go", b"/work/go/src/x/main.go")),
+        plants.binary_with(".gopclntab", (b"/home/a/go/src/x/main.go", b"/srv/go/src/x/main.go")),
     ),
     ("go-build-id", plants.go_build_id),
     (
@@ -153,6 +153,7 @@ NEAR_MISSES: tuple[tuple[str, str, str, str], ...] = (
     ("embedded-time", "", "version 1.2.3", "version 1.2.4"),
     ("embedded-time", "", "123 apples", "456 apples"),
     ("embedded-time", "", "size 1048576 bytes", "size 2097152 bytes"),
+    ("embedded-time", "", "\0\0\0\0x\0\0\0", "\0\0\0\0y\0\0\0"),
     ("time-zone", "embedded-time", "at 12:00:05", "at 14:31:44"),
     ("time-zone", "embedded-time", "2026-11-21T17:23:03Z", "2026-11-22T09:00:41Z"),
     ("pid", "cpu-count", "threads: 4", "threads: 8"),

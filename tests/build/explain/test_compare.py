@@ -23,10 +23,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relsign.build.archives.members import Limits
-from relsign.build.explain.compare import compare, compare_files
+from relsign.build.explain.compare import compare, compare_files, compare_into
 from relsign.build.explain.difference import MAX_EXCERPT, Difference
-from relsign.build.explain.piece import Bounds
-from relsign.errors import InputError, NotEnoughError
+from relsign.build.explain.layers import OUT_BYTES
+from relsign.build.explain.piece import Bounds, Work
+from relsign.errors import HostError, InputError, NotEnoughError
 from tests.build.explain import plants
 
 
@@ -356,6 +357,12 @@ def test_archives_of_many_changed_members_need_few_open_files(tmp_path: Path) ->
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+def test_output_that_fills_the_buffer_does_not_cut_a_member_short(tmp_path: Path) -> None:
+    one, two = (zip_bytes(("a", bytes(OUT_BYTES) + last)) for last in (b"\1", b"\2"))
+    (found,) = differ(tmp_path, one, two)
+    assert (found.place, found.what) == (f"file > a > byte {OUT_BYTES}", "bytes")
+
+
 def test_time_is_bounded(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_bytes(gzip.compress(b"fox", mtime=0))
@@ -408,3 +415,46 @@ def test_what_is_no_regular_file_is_refused(
     make(tmp_path / "two")
     with pytest.raises(error):
         compare_files(tmp_path / "one", tmp_path / "two", "x")
+
+
+class Writing(Work):
+    """A comparison during which somebody writes to the second file."""
+
+    def __init__(self, change: Callable[[], object]) -> None:
+        super().__init__(Bounds())
+        self._change = change
+
+    def check_time(self) -> None:
+        self._change()
+        super().check_time()
+
+
+@pytest.mark.parametrize("size", [0, 1, 30_000, 50_000])
+def test_a_file_that_changes_meanwhile_is_no_answer(size: int, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(b"x" * 40_000)
+    two.write_bytes(b"x" * 39_999 + b"y")
+    with pytest.raises(InputError, match="file changed while it was read") as caught:
+        compare_into(one, two, "file", Writing(lambda: os.truncate(two, size)))
+    assert caught.value.where == str(two)
+
+
+def test_a_file_of_the_kernel_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    with pytest.raises(InputError, match="file changed while it was read"):
+        compare_files(tmp_path / "empty", Path("/proc/self/status"), "x")
+
+
+def test_a_full_disk_is_not_blamed_on_the_files(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    for path, text in ((one, b"fox"), (two, b"dog")):
+        path.write_bytes(gzip.compress(text * 50_000, mtime=0))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(HostError, match="file too large") as caught:
+            compare_files(one, two, "x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.where == tempfile.gettempdir()

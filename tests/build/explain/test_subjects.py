@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from relsign.build.explain import subjects
 from relsign.build.explain.subjects import Explanation, explain
 from relsign.crypto.digest import sha256_hex
-from relsign.errors import InputError
+from relsign.errors import HostError, InputError
 from relsign.formats.fingerprint import Fingerprint
 from relsign.formats.names import Digest
+from tests.build.archives import Entry, tar
 from tests.formats.samples import make_fingerprint
 
 
@@ -57,11 +59,26 @@ def test_folders_are_paired_by_name(name: str, tmp_path: Path) -> None:
     assert found.pairs == (((one / "sub/b.txt", two / "sub/b.txt"),) if name == "text" else ())
 
 
+def test_folders_of_too_many_files_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subjects, "MAX_FILES", 3)
+    with pytest.raises(InputError, match="too many files"):
+        explain(*folders(tmp_path))
+
+
 def test_fifos_of_folders_are_not_opened(tmp_path: Path) -> None:
     one, two = folders(tmp_path)
     for path in (one, two):
         os.mkfifo(path / "pipe")
     assert explain(one, two).is_same
+
+
+def test_what_goes_between_listing_and_reading_is_said() -> None:
+    """The kernel's folder of open files lists the one that lists it, which is closed then."""
+    with pytest.raises(HostError, match="no such file or directory") as caught:
+        explain(Path("/proc/self/fd"), Path("/proc/self/fd"))
+    assert caught.value.where.startswith("/proc/self/fd/")
 
 
 def two_fingerprints(
@@ -97,6 +114,18 @@ def test_fingerprints_without_artifacts(tmp_path: Path) -> None:
     found = explain(one, two)
     assert [(each.kind, each.what) for each in found.differences] == [("bytes", "artifact")]
     assert names(found) == []
+
+
+def test_artifacts_that_cannot_be_asked_for_are_said(tmp_path: Path) -> None:
+    """The path of the fingerprint is as long as the system allows, the artifact's longer."""
+    one, two = two_fingerprints(tmp_path, ("fox", "dog"), lambda made: made)
+    folder = tmp_path
+    while (room := 4095 - len(os.fsencode(folder / "f"))) > 1:
+        # One more component and its slash, and never one byte short of the end.
+        folder /= "x" * min(room - 1, 200)
+    folder.mkdir(parents=True)
+    with pytest.raises(HostError, match="file name too long"):
+        explain(one, two.replace(folder / "f"))
 
 
 INPUTS: dict[str, tuple[Callable[[Fingerprint], Fingerprint], str]] = {
@@ -144,6 +173,14 @@ def test_a_malformed_fingerprint_is_refused(tmp_path: Path) -> None:
     two.write_bytes(two.read_bytes() + b"\n")
     with pytest.raises(InputError):
         explain(one, two)
+
+
+def test_an_archive_that_holds_a_fingerprint_is_none(tmp_path: Path) -> None:
+    for name, more in (("one", b"fox"), ("two", b"dog")):
+        held = Entry("f", make_fingerprint().to_bytes())
+        (tmp_path / name).write_bytes(tar(held, Entry("g", more)))
+    found = explain(tmp_path / "one", tmp_path / "two")
+    assert [each.place for each in found.differences] == ["one > g > line 1"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "fifo", "nothing"])

@@ -293,6 +293,21 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_while_comparing_is_said(tmp_path: Path) -> None:
+    """A tar is read into a temporary file; the limit stands for the disk again."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    for path, mtime in ((one, 1), (two, 2)):
+        path.write_bytes(tar(Entry("a", b"x" * 50_000, mtime=mtime)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(HostError, match="file too large"):
+            same_after(one, two, EPOCH)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert same_after(one, two, EPOCH) == ("tar-1",)
+
+
 def test_malformed_archives_are_never_the_same(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_bytes(PLAIN[:-1])

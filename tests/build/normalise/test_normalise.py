@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -26,6 +27,12 @@ from tests.build.normalise.makers import (
     normalised,
     run,
 )
+
+PAGE = Path(__file__).parents[3] / "docs/reference/normalisers.md"
+
+
+def test_the_page_lists_the_normalisers_there_are() -> None:
+    assert set(re.findall(r"(?m)^## `([a-z]+-\d+)`", PAGE.read_text())) == set(REWRITES)
 
 
 @pytest.mark.parametrize("name", MAKERS)
