@@ -20,7 +20,10 @@ from relsign.crypto.signatures import verify_ed25519
 from relsign.errors import VerificationError
 
 Sign = Callable[[bytes], bytes]
-"""Gets exactly the bytes to be signed; returns 64 bytes, R and S (RFC 8032, 5.1.6)."""
+"""Gets exactly the bytes to be signed; returns a signature of its key's kind.
+
+Of an Ed25519 key, the only kind asked for here, 64 bytes: R and S (RFC 8032, 5.1.6).
+"""
 
 
 def checked_signature(sign: Sign, raw: bytes, message: bytes, where: str) -> bytes:

@@ -8,14 +8,12 @@ what comes out of git.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from relsign.errors import InputError
 from relsign.formats.canonical import Document, decode_toml, decode_value, shorten
-from relsign.formats.lock import MAX_LOCKED, CrateName
-from relsign.formats.names import HexDigest, shaped
+from relsign.formats.lock import MAX_LOCKED, CrateName, SemanticVersion
+from relsign.formats.names import HexDigest
 
 MAX_LOCK_BYTES = 4 << 20
 LOCK_VERSIONS = (3, 4)
@@ -27,13 +25,7 @@ class Crate(Document, frozen=True, kw_only=True):
     """A crate of the registry and the SHA-256 of its archive."""
 
     name: CrateName
-    version: Annotated[
-        str,
-        shaped(
-            "a version of Cargo",
-            r"(?=.{5,100}\Z)[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?",
-        ),
-    ]
+    version: SemanticVersion
     checksum: HexDigest
 
 

@@ -58,6 +58,11 @@ class Content(Document, frozen=True, kw_only=True):
     name: InputName
     sha256: HexDigest
 
+    @property
+    def label(self) -> str:
+        """What it is, in words; contents stand in the order of these."""
+        return f"{self.kind} {self.of} {self.name}"
+
 
 class ProjectFile(Document, frozen=True, kw_only=True):
     """A file of the project, and where in its folder it lies."""
@@ -80,7 +85,7 @@ class Inputs(Document, frozen=True, kw_only=True):
         """Refuse another order, a digest without a file, and a file without a use."""
         _sorted("file", [file.sha256 for file in self.files])
         _sorted("project file", [file.path for file in self.project_files])
-        _sorted("content", [f"{c.kind} {c.of} {c.name}" for c in self.contents])
+        _sorted("content", [content.label for content in self.contents])
         folders = _folders(file.path for file in self.project_files)
         for file in self.project_files:
             if file.path in folders:

@@ -60,6 +60,13 @@ ImageName = Annotated[
     ),
 ]
 """An image by digest only: a tag is no name, because whoever owns it can move it."""
+SemanticVersion = Annotated[
+    str,
+    shaped(
+        "a version 1.2.3, as npm and Cargo write them",
+        r"(?=.{5,100}\Z)[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?",
+    ),
+]
 NpmName = Annotated[
     str,
     shaped(
@@ -74,6 +81,7 @@ NpmPlace = Annotated[
         r"node_modules/[A-Za-z0-9@~_-][A-Za-z0-9@._~-]*(?:/[A-Za-z0-9@~_-][A-Za-z0-9@._~-]*){0,30}",
     ),
 ]
+NpmIntegrity = Annotated[str, shaped("sha512-BASE64", r"sha512-[A-Za-z0-9+/]{86}==")]
 ModulePath = Annotated[
     str,
     shaped(
@@ -172,8 +180,8 @@ class LockedNpm(Document, frozen=True, kw_only=True):
     """One npm package, and the folders it is laid out in."""
 
     name: NpmName
-    version: Annotated[str, shaped("a version of npm", r"[0-9A-Za-z.+-]{1,100}")]
-    integrity: Annotated[str, shaped("sha512-BASE64", r"sha512-[A-Za-z0-9+/]{86}==")]
+    version: SemanticVersion
+    integrity: NpmIntegrity
     """What ``package-lock.json`` states."""
     sha256: HexDigest
     size: Size
@@ -201,7 +209,7 @@ class LockedCrate(Document, frozen=True, kw_only=True):
     """One crate, with the checksum ``Cargo.lock`` states."""
 
     name: CrateName
-    version: Annotated[str, shaped("a version of Cargo", r"[0-9A-Za-z.+-]{1,100}")]
+    version: SemanticVersion
     sha256: HexDigest
     size: Size
 

@@ -16,14 +16,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Annotated
 
 import msgspec
 
 from relsign.errors import InputError
 from relsign.formats.canonical import Document, decode_json, decode_value, shorten
-from relsign.formats.lock import MAX_LOCKED, NpmName, NpmPlace
-from relsign.formats.names import shaped
+from relsign.formats.lock import MAX_LOCKED, NpmIntegrity, NpmName, NpmPlace, SemanticVersion
 
 MAX_LOCK_BYTES = 16 << 20
 MAX_ENTRIES = 20_000
@@ -34,7 +32,6 @@ SYSTEM = "linux"
 PROCESSORS = {"amd64": "x64", "arm64": "arm64"}
 """Debian's word for an architecture, and npm's."""
 _PLACE = re.compile(r"(?:node_modules/(?:@[^/@]+/)?[^/@]+/)*node_modules/(?:@[^/@]+/)?[^/@]+")
-_VERSION = r"(?=.{5,100}\Z)[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
 _WEB = re.compile(r"https?://")
 _HINT = "take the package from the registry, and run `npm install` again"
 
@@ -43,8 +40,8 @@ class NpmPackage(Document, frozen=True, kw_only=True):
     """A package of the registry, and every folder it belongs in."""
 
     name: NpmName
-    version: Annotated[str, shaped("a version of npm", _VERSION)]
-    integrity: Annotated[str, shaped("sha512-BASE64", r"sha512-[A-Za-z0-9+/]{86}==")]
+    version: SemanticVersion
+    integrity: NpmIntegrity
     places: tuple[NpmPlace, ...]
 
 

@@ -35,6 +35,7 @@ from relsign.formats.names import (
 from relsign.formats.statement import Subject
 
 MAX_PROVENANCE_BYTES = 16 << 20
+PROVENANCE_ENDING = ".intoto.jsonl"
 BUILD_TYPE = "urn:relsign:build:v1"
 MAX_DEPENDENCIES = 30_000
 PackageUrl = Annotated[
@@ -172,6 +173,11 @@ class Provenance(Document, frozen=True, kw_only=True):
     def to_bytes(self) -> bytes:
         """Return the payload to be signed."""
         return encode_canonical(self)
+
+
+def provenance_file_name(builder: str) -> str:
+    """Return the file name of a builder's provenance, one envelope a line."""
+    return f"{builder}{PROVENANCE_ENDING}"
 
 
 def parse_provenance(payload: bytes, where: str = "provenance") -> Provenance:

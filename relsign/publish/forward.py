@@ -18,11 +18,11 @@ from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.envelope import Envelope, parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.link import STEP_NAMES, link_file_name
+from relsign.formats.provenance import provenance_file_name
 from relsign.formats.statement import parse_statement
 from relsign.publish.release import Candidate
 from relsign.publish.signatures import MAX_SIGNATURE_BYTES
 from relsign.system.files import read_bounded
-from relsign.verify.provenance import ENDING
 from relsign.verify.root import TrustedRoot
 
 _COLLECT = "run `relsign collect` on the folder of whoever published it"
@@ -94,7 +94,7 @@ def _builders_files(published: set[str], builders: tuple[Party, ...]) -> set[str
         names |= links
         # Provenance is published only beside a link by the same key.
         if links & published:
-            names.add(f"{party.name}{ENDING}")
+            names.add(provenance_file_name(party.name))
     return names
 
 

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party
+from relsign.crypto.raw_signing import Sign
 from relsign.errors import InputError, VerificationError
 from relsign.formats.listing import (
     MAX_SNAPSHOT_BYTES,
@@ -68,7 +69,7 @@ class Publisher:
     """Who signs, and how: a member with the role `publisher`."""
 
     party: Party
-    sign: Callable[[bytes], bytes]
+    sign: Sign
     """Returns a raw Ed25519 signature of the message."""
 
 

@@ -29,6 +29,7 @@ from relsign.formats.envelope import parse_envelope
 from relsign.formats.layout import parse_layout
 from relsign.formats.link import ReleaseBinding
 from relsign.formats.manifest import encode_manifest
+from relsign.formats.provenance import PROVENANCE_ENDING
 from relsign.formats.root import root_file_name
 from relsign.formats.statement import Statement, parse_statement
 from relsign.publish.places import dissenting_links, evidence_place
@@ -37,14 +38,14 @@ from relsign.system.workspace import ReleaseFolder
 from relsign.verify.agreement import Reports, own_evidence, read_report, read_reports
 from relsign.verify.commitments import read_commitment
 from relsign.verify.inclusion import PROOF_FILE
-from relsign.verify.provenance import ENDING, check_provenance
+from relsign.verify.provenance import check_provenance
 from relsign.verify.root import TrustedRoot
 
 Folders = Mapping[str, Mapping[str, bytes]]
 """Build folder -> file name -> bytes."""
 
 
-_ENDINGS = (".link", ".fingerprint.json", ENDING, COMMITMENT_ENDING)
+_ENDINGS = (".link", ".fingerprint.json", PROVENANCE_ENDING, COMMITMENT_ENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +183,8 @@ def _builders_evidence(
         try:
             if name.endswith(COMMITMENT_ENDING):
                 read_commitment(name, data, builders, binding, now)
-            elif name.endswith(ENDING):
-                check_provenance(name, data, builds.get(name.removesuffix(ENDING)), now)
+            elif name.endswith(PROVENANCE_ENDING):
+                check_provenance(name, data, builds.get(name.removesuffix(PROVENANCE_ENDING)), now)
             else:
                 read_report(name, data, builders, binding, now)
         except (InputError, VerificationError) as error:

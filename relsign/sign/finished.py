@@ -1,6 +1,6 @@
 """A build that is there already: complete, of these very inputs, and untouched.
 
-    if find_finished(workspace, folder, profile, party) is not None:
+    if find_finished(workspace, folder, profile) is not None:
         ...  # nothing to do
 
 Whatever is missing, other or damaged only means that there is something to build.
@@ -21,6 +21,7 @@ from relsign.formats.fingerprint import (
     parse_fingerprint,
 )
 from relsign.formats.link import ReleaseBinding
+from relsign.formats.provenance import provenance_file_name
 from relsign.sign.checks import check_environments
 from relsign.sign.links import make_links
 from relsign.sign.materials import require_own_materials
@@ -37,6 +38,7 @@ def find_finished(
 
     They are of every target, made from the inputs this workspace has, and all their
     artifacts lie beside them with the bytes and modes they state.  None otherwise.
+    Raises InputError for a recipe that cannot be read.
     """
     recipe = workspace.recipe()
     try:
@@ -78,7 +80,7 @@ def is_signed(
     """Say whether `folder` holds the builder's own evidence of these very fingerprints.
 
     A link of each step, with the materials and products that building and checking would
-    give it now, and the provenance.
+    give it now, and the provenance.  Raises InputError for a recipe that cannot be read.
     """
     release = workspace.release()
     binding = ReleaseBinding(project=release.project, version=release.version)
@@ -94,4 +96,4 @@ def is_signed(
     except RelsignError:
         return False
     wanted = {link.name: (link.materials, link.products) for link in links}
-    return found == wanted and f"{party.name}.intoto.jsonl" in evidence
+    return found == wanted and provenance_file_name(party.name) in evidence

@@ -55,7 +55,10 @@ def _with_a_role(party: Party) -> Party:
 
 
 def require_part(workspace: Workspace, charter: Charter, name: str) -> None:
-    """Refuse who has nothing to do in a ceremony; old holders destroy their shares in one."""
+    """Raise InputError for who has nothing to do in a ceremony.
+
+    Old holders have: they destroy their shares in one.
+    """
     previous = read_previous_group(workspace, charter)
     people = {*charter.identities(), *charter.dealers, *(previous.identities() if previous else ())}
     if name not in people:
@@ -69,7 +72,7 @@ def require_part(workspace: Workspace, charter: Charter, name: str) -> None:
 
 
 def require_free_name(workspace: Workspace, group: str) -> None:
-    """Refuse a group called as somebody who is no group, or as a file of a publication."""
+    """Raise InputError for a group called as a member who is no group, or as a published file."""
     if group in _TAKEN or any(
         m.name == group and not isinstance(m.key, FrostKey) for m in workspace.roster().member
     ):
@@ -84,7 +87,7 @@ def identities_of(workspace: Workspace, names: tuple[str, ...]) -> dict[str, byt
     """Return the raw identity keys of members by name.
 
     Raises InputError for somebody who is not in the roster, is no person with an ed25519
-    key, or is there twice by another name.
+    key and the role of a signer or owner, or is there twice by another name.
     """
     parties = [_with_a_role(identity_party(workspace, name)) for name in dict.fromkeys(names)]
     operators: dict[str, str] = {}
@@ -101,7 +104,11 @@ def identities_of(workspace: Workspace, names: tuple[str, ...]) -> dict[str, byt
 
 
 def require_own_roster(workspace: Workspace, charter: Charter) -> None:
-    """Refuse a charter of another project, or of people this roster knows by other keys."""
+    """Refuse a charter of another project, or of people this roster knows by other keys.
+
+    Raises VerificationError for those, and InputError as `identities_of` and
+    `require_free_name` do.
+    """
     project = workspace.recipe().project.name
     require_free_name(workspace, charter.group)
     if charter.project != project:
@@ -137,7 +144,10 @@ def require_own_roster(workspace: Workspace, charter: Charter) -> None:
 def group_exchange(
     workspace: Workspace, group: str, place: str | None, identity: Identity | None
 ) -> Exchange:
-    """Return where a group's messages travel: `place`, or else a folder in the project."""
+    """Return where a group's messages travel: `place`, or else a folder in the project.
+
+    Raises InputError for a relay where nobody says who asks, and as `open_meeting` does.
+    """
     if identity is None and (place or "").lower().startswith(("http://", "https://")):
         raise InputError("a relay asks who you are", hint="say it with --as NAME")
     nobody = Identity("", b"", lambda _message: b"")

@@ -38,8 +38,9 @@ from relsign.formats.provenance import (
     ResolvedDependency,
     RunDetails,
     RunMetadata,
+    provenance_file_name,
 )
-from relsign.formats.recipe import Source
+from relsign.formats.recipe import Source, sbom_file
 from relsign.formats.statement import Subject
 from relsign.sign.layout import BUILD_COMMAND, CHECK_COMMAND, SOURCE_COMMAND
 from relsign.verify.fingerprint import environments_of, materials_of, merged, products_of
@@ -163,7 +164,7 @@ def sign_evidence(
         seal(make_provenance(f, party.name, times[f.target]).to_bytes(), party, sign).to_bytes()
         for f in fingerprints
     ]
-    files[f"{party.name}.intoto.jsonl"] = b"".join(line + b"\n" for line in lines)
+    files[provenance_file_name(party.name)] = b"".join(line + b"\n" for line in lines)
     return files
 
 
@@ -243,7 +244,7 @@ def _dependencies(
 def _byproducts(fingerprint: Fingerprint, papers: Papers | None) -> tuple[Byproduct, ...]:
     found = {fingerprint.file: sha256_hex(fingerprint.to_bytes())}
     if papers is not None and papers.sbom_sha256 is not None:
-        found[f"{fingerprint.target}.cdx.json"] = papers.sbom_sha256
+        found[sbom_file(fingerprint.target)] = papers.sbom_sha256
     return tuple(
         Byproduct(name=name, digest=Sha256(sha256=digest)) for name, digest in found.items()
     )

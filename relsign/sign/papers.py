@@ -18,15 +18,13 @@ MAX_SBOM_BYTES = 64 << 20
 def find_papers(workspace: Workspace, fingerprint: Fingerprint, folder: Path) -> Papers:
     """Return the papers of a target that was built into `folder` from this very workspace.
 
-    Raises InputError where recipe or lock cannot be read.
+    Raises InputError where recipe, lock or bill of materials cannot be read.
     """
+    sources = workspace.recipe().source
+    lock = workspace.lock(fingerprint.environment.builder)
     try:
         sbom = read_bounded(folder / sbom_file(fingerprint.target), MAX_SBOM_BYTES)
     except NotEnoughError:
         # Builds held back by an earlier version have none.
-        return Papers(workspace.recipe().source, workspace.lock(fingerprint.environment.builder))
-    return Papers(
-        workspace.recipe().source,
-        workspace.lock(fingerprint.environment.builder),
-        sha256_hex(sbom),
-    )
+        return Papers(sources, lock)
+    return Papers(sources, lock, sha256_hex(sbom))

@@ -20,6 +20,7 @@ from relsign.formats.bundle import MAX_BUNDLE_BYTES
 from relsign.formats.commitment import MAX_COMMITMENT_BYTES, commitment_file_name
 from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES, BuiltArtifact, parse_fingerprint
 from relsign.formats.link import STEP_NAMES, ReleaseBinding, link_file_name
+from relsign.formats.provenance import provenance_file_name
 from relsign.formats.recipe import sbom_file
 from relsign.sign.places import is_real_folder
 from relsign.system.files import READ_BYTES, host_error, new_file, open_regular, read_bounded
@@ -112,15 +113,17 @@ def _read_link(build: Path, name: str) -> bytes:
 
 def _bills_of_materials(products: Mapping[str, str]) -> frozenset[str]:
     """Return the names of bills that may lie beside a build: anybody can make them again."""
-    ending = ".fingerprint.json"
-    targets = (name.removesuffix(ending) for name in products if name.endswith(ending))
-    return frozenset(sbom_file(target) for target in targets)
+    return frozenset(
+        sbom_file(name.removesuffix(_FINGERPRINT))
+        for name in products
+        if name.endswith(_FINGERPRINT)
+    )
 
 
 def _take_provenance(
     build: Path, report: Report, now: datetime, files: dict[str, bytes], left: list[str]
 ) -> None:
-    name = f"{report.builder.name}.intoto.jsonl"
+    name = provenance_file_name(report.builder.name)
     try:
         data = read_bounded(build / name, MAX_BUNDLE_BYTES)
         check_provenance(name, data, report, now)

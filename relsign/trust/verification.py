@@ -21,6 +21,7 @@ from relsign.formats.envelope import parse_envelope
 from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES
 from relsign.formats.memory import Seen
 from relsign.formats.own_policy import OwnPolicy
+from relsign.formats.provenance import PROVENANCE_ENDING
 from relsign.formats.root import parse_root
 from relsign.formats.statement import parse_statement
 from relsign.system.files import host_error, read_bounded
@@ -31,7 +32,6 @@ from relsign.trust.own_policy import demands_for
 from relsign.trust.store import Kept, TrustStore
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands, Level
-from relsign.verify.provenance import ENDING as PROVENANCE_ENDING
 
 MAX_REBUILT = 100
 _ENDING = ".fingerprint.json"

@@ -41,6 +41,7 @@ from relsign.formats.link import (
     link_file_name,
     parse_link,
 )
+from relsign.formats.provenance import provenance_file_name
 from relsign.verify.rules import StepArtifacts
 
 _LINK_NAME = re.compile(rf"(?:{'|'.join(STEP_NAMES)})\.(?P<keyid>[0-9a-f]{{8}})\.link")
@@ -115,7 +116,7 @@ def own_evidence(
         own: set[str] = set()
         if party is not None:
             own = {link_file_name(step, party.keyid) for step in STEP_NAMES}
-            own |= {f"{party.name}.intoto.jsonl", commitment_file_name(party.keyid)}
+            own |= {provenance_file_name(party.name), commitment_file_name(party.keyid)}
         for name in sorted(evidence[folder]):
             if name in own:
                 files[name] = evidence[folder][name]

@@ -14,10 +14,9 @@ from msgspec import UNSET
 from relsign.crypto.signatures import verify_envelope
 from relsign.errors import InputError, VerificationError
 from relsign.formats.envelope import parse_envelope
-from relsign.formats.provenance import parse_provenance
+from relsign.formats.provenance import PROVENANCE_ENDING, parse_provenance
 from relsign.verify.agreement import Report, Reports
 
-ENDING = ".intoto.jsonl"
 MAX_LINES = 100
 
 
@@ -28,8 +27,8 @@ def ignored_provenance(
     builds = {r.builder.name: r for r in reports.standing if r.link.name == "build"}
     ignored: list[str] = []
     for name in sorted(files):
-        if name.endswith(ENDING):
-            report = builds.get(name.removesuffix(ENDING))
+        if name.endswith(PROVENANCE_ENDING):
+            report = builds.get(name.removesuffix(PROVENANCE_ENDING))
             try:
                 check_provenance(name, files[name], report, now)
             except (InputError, VerificationError) as error:

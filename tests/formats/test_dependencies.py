@@ -56,6 +56,10 @@ def test_a_module_without_its_zip_is_its_go_mod() -> None:
     assert only.url == "pkg:golang/example.org/only@v0.1.0#go.mod"
 
 
+def test_an_old_name_of_npm_keeps_its_capitals() -> None:
+    assert package_url("npm", ("JSONStream",), "1.3.5") == "pkg:npm/JSONStream@1.3.5"
+
+
 def test_an_image_has_the_digest_of_its_manifest() -> None:
     image = locked_dependencies(make_image_lock())[0]
     assert (image.name, image.version, image.sha256) == ("library/debian", f"sha256:{AA}", BB)

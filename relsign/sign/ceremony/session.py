@@ -18,11 +18,7 @@ from dataclasses import dataclass, field
 
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.frost.group import identifier_of, parse_point
-from relsign.crypto.frost.signing import (
-    Commitment,
-    GroupShares,
-    aggregate,
-)
+from relsign.crypto.frost.signing import Commitment, GroupShares, aggregate
 from relsign.errors import CulpritError, VerificationError
 from relsign.formats.charter import Group
 from relsign.formats.names import Digest

@@ -11,10 +11,11 @@ be hostile: it can hold messages back, repeat them and add junk, and nothing els
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from relsign.crypto.raw_signing import Sign
 from relsign.errors import InputError
 from relsign.formats.canonical import shorten
 from relsign.formats.relay import MAX_MESSAGE_BYTES, MAX_TOPIC_MESSAGES
@@ -31,7 +32,7 @@ class Identity:
     keyid: str
     public: bytes
     """Raw public key, 32 bytes."""
-    sign: Callable[[bytes], bytes]
+    sign: Sign
     """Gets a message, returns its 64 bytes of Ed25519 signature."""
 
 
