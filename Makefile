@@ -16,7 +16,7 @@ demo: dev ## the whole road of a release, on this machine
 test: check ## checks, then every quick test; the pure packages at 100 % branch coverage
 	@tools/with-engine $(BIN)/pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term $(ARGS)
 
-test-slow: dev ## the tests that build for minutes: every example, twice, under full variation
+test-slow: dev ## the tests that build for minutes, such as every example twice, everything varied
 	@tools/with-engine $(BIN)/pytest -n 2 --dist loadfile -m slow $(ARGS)
 
 benchmark: dev ## speed as ratios against named peers; needs a finished `make demo`

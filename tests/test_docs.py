@@ -30,6 +30,7 @@ from relsign.formats import (
     own_policy,
     pin,
     policy,
+    provenance,
     recipe,
     renewal,
     root,
@@ -38,6 +39,7 @@ from relsign.formats import (
     statement,
     sums_policy,
     tuf,
+    twin,
 )
 from relsign.verify.verdict import STEPS, Outcome, Word
 
@@ -207,9 +209,16 @@ FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "inputs": (inputs.Inputs, inputs.BundledFile, inputs.Content, inputs.ProjectFile),
     "builder": (
         lock.BuilderDefinition,
+        lock.SourcePackage,
         lock.BuilderLock,
+        lock.DefinitionFile,
+        lock.LockedImage,
+        lock.LockedLayer,
         lock.LockedPackage,
         lock.LockedWheel,
+        lock.LockedNpm,
+        lock.LockedModule,
+        lock.LockedCrate,
         lock.RootFileSystem,
     ),
     "ceremony": (
@@ -240,6 +249,7 @@ FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
         link.ReleaseBinding,
         link.Byproducts,
         link.Host,
+        twin.Twin,
         commitment.Commitment,
         commitment.Opening,
     ),
@@ -252,6 +262,15 @@ FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
         policy.Revocation,
         policy.RevokedKey,
         policy.Vouched,
+    ),
+    "provenance": (
+        provenance.BuildDefinition,
+        provenance.ExternalParameters,
+        provenance.InternalParameters,
+        provenance.ResolvedDependency,
+        provenance.RunDetails,
+        provenance.BuilderIdentity,
+        provenance.RunMetadata,
     ),
     "publication": (
         listing.Timestamp,
@@ -276,6 +295,7 @@ FIELDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
         recipe.Target,
         recipe.Artifact,
         recipe.Pack,
+        recipe.Check,
     ),
     "root": (root.RootFile, tuf.TufSignature, root.Root, root.RootPolicy, root.TufRoles),
     "roster": (
