@@ -41,7 +41,7 @@ from relsign.formats.roster import Ed25519Key, Member, Role
 from relsign.formats.statement import FingerprintId, ReleasePredicate, Statement, Subject
 from relsign.formats.tuf import TufSignature
 from relsign.publish.signatures import ed25519_pem
-from relsign.sign.links import BuildTimes, sign_evidence
+from relsign.sign.evidence.links import BuildTimes, sign_evidence
 
 PEOPLE: dict[str, Role] = {
     "builder-a": "builder",

@@ -29,10 +29,10 @@ from relsign.crypto.openpgp import (  # noqa: E402
 )
 from relsign.formats.fingerprint import BuiltArtifact, Fingerprint, ProfileDigest  # noqa: E402
 from relsign.formats.names import Digest  # noqa: E402
-from relsign.sign.keystore import KeyStore  # noqa: E402
-from relsign.sign.links import BuildTimes, sign_evidence  # noqa: E402
+from relsign.sign.evidence.links import BuildTimes, sign_evidence  # noqa: E402
+from relsign.sign.keys.keystore import KeyStore  # noqa: E402
 from relsign.sign.release import party_named, prepare_request, sign_release  # noqa: E402
-from relsign.sign.root import current_root  # noqa: E402
+from relsign.sign.rules.root import current_root  # noqa: E402
 from relsign.system.clock import now_utc  # noqa: E402
 from relsign.system.files import make_folder, write_whole  # noqa: E402
 from tests.crypto.openpgp_maker import CREATED, DAY, detached, ed25519, simple  # noqa: E402

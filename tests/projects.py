@@ -23,9 +23,9 @@ from relsign.formats.fingerprint import BuiltArtifact, EnvironmentDigest, Profil
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem, parse_lock
 from relsign.formats.names import Digest
 from relsign.formats.roster import Role
-from relsign.sign.checks import check_environments
-from relsign.sign.keystore import KeyStore, wanted_member
-from relsign.sign.links import BuildTimes, sign_evidence
+from relsign.sign.evidence.checks import check_environments
+from relsign.sign.evidence.links import BuildTimes, sign_evidence
+from relsign.sign.keys.keystore import KeyStore, wanted_member
 from relsign.system.files import make_folder, write_whole
 from relsign.system.workspace import ReleaseFolder, Workspace
 from tests.verify.checked_release import CHECK

@@ -22,7 +22,7 @@ from relsign.publish.signatures import stock_signatures
 from relsign.sign.status import release_status
 from relsign.system.files import make_folder
 from relsign.system.workspace import ReleaseFolder
-from relsign.trust.sums import check_sums
+from relsign.trust.sums.look import check_sums
 from relsign.verify.release import open_evidence, verify_signers
 from relsign.verify.root import TrustedRoot
 from relsign.verify.verdict import Word

@@ -15,7 +15,7 @@ from relsign.formats.envelope import Signature
 from relsign.formats.link import ReleaseBinding, link_file_name
 from relsign.formats.roster import Member, Role
 from relsign.formats.sums_policy import parse_sums_policy
-from relsign.sign.links import make_links
+from relsign.sign.evidence.links import make_links
 from relsign.sign.status import release_status
 from relsign.system.files import make_folder
 from relsign.system.workspace import ReleaseFolder

@@ -36,7 +36,7 @@ from relsign.formats.link import Byproducts, Host, ReleaseBinding, Sha256, link_
 from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
 from relsign.formats.root import parse_root
-from relsign.sign.links import make_links
+from relsign.sign.evidence.links import make_links
 from relsign.system.files import hash_file
 from relsign.verify.decision import Decision
 from relsign.verify.verdict import STEPS, Outcome, Row, Word

@@ -24,9 +24,9 @@ import pytest
 
 from relsign.cli.main import execute
 from relsign.cli.rehearsal.liar import send_false_share
-from relsign.sign.keystore import KeyStore, wanted_member
-from relsign.sign.nonces import NonceStore
-from relsign.sign.vault import Vault
+from relsign.sign.groups.nonces import NonceStore
+from relsign.sign.keys.keystore import KeyStore, wanted_member
+from relsign.sign.keys.vault import Vault
 from relsign.system.workspace import Workspace
 from tests.groups import GROUP, PEOPLE, Shared, copy_shared, make_shared
 from tests.projects import PASSPHRASE, Project

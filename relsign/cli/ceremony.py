@@ -70,15 +70,15 @@ def join(
     The first time you are shown who takes part and asked. Run it again at any time;
     it says whom it waits for.
     """
-    from relsign.sign.attendance import Attendee, attend, has_joined, read_charter
-    from relsign.sign.group_people import (
+    from relsign.sign.groups.attendance import Attendee, attend, has_joined, read_charter
+    from relsign.sign.groups.people import (
         group_exchange,
         identity_party,
         require_own_roster,
         require_part,
     )
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.person import open_person
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.person import open_person
 
     charter = read_charter(workspace, group)
     require_own_roster(workspace, charter)
@@ -110,10 +110,10 @@ def status(
 
     Reads the messages and needs no key, but where they are on a relay.
     """
-    from relsign.sign.attendance import public_step, read_charter
-    from relsign.sign.group_people import group_exchange, identity_party
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.person import open_person
+    from relsign.sign.groups.attendance import public_step, read_charter
+    from relsign.sign.groups.people import group_exchange, identity_party
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.person import open_person
 
     charter = read_charter(workspace, group)
     identity = None
@@ -142,13 +142,13 @@ def verify(group: str, workspace: Workspace, *, of_release: bool) -> None:
     made exactly the signatures that lie there, and that each of these people signed the
     statement under an own name.
     """
-    from relsign.sign.group_history import verify_history
+    from relsign.sign.groups.history import verify_history
 
     for line in verify_history(workspace, group).lines:
         talk(line)
     if of_release:
-        from relsign.sign.release_account import verify_release_account
-        from relsign.sign.root import current_root
+        from relsign.sign.groups.account import verify_release_account
+        from relsign.sign.rules.root import current_root
 
         now = now_utc()
         for line in verify_release_account(

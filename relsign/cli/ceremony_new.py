@@ -61,7 +61,7 @@ def new(
     from secrets import token_bytes
 
     from relsign.sign.ceremony.charter import Terms, keygen_charter
-    from relsign.sign.group_people import identities_of
+    from relsign.sign.groups.people import identities_of
 
     _refuse_twice(members)
     project = workspace.recipe().project.name
@@ -99,9 +99,9 @@ def reshare(
     """
     from secrets import token_bytes
 
-    from relsign.sign.attendance import present_group
     from relsign.sign.ceremony.charter import reshare_charter
-    from relsign.sign.group_people import certificate_end, identities_of
+    from relsign.sign.groups.attendance import present_group
+    from relsign.sign.groups.people import certificate_end, identities_of
 
     _refuse_twice(members)
     before = present_group(workspace, group)
@@ -136,9 +136,9 @@ def repair(
     """
     from secrets import token_bytes
 
-    from relsign.sign.attendance import present_group
     from relsign.sign.ceremony.charter import repair_charter
-    from relsign.sign.group_people import certificate_end
+    from relsign.sign.groups.attendance import present_group
+    from relsign.sign.groups.people import certificate_end
 
     before = present_group(workspace, group)
     charter = repair_charter(
@@ -165,10 +165,10 @@ def _propose(
     before: Group | None,
     who: tuple[str, Path, int | None, str | None],
 ) -> None:
-    from relsign.sign.attendance import Attendee, propose
-    from relsign.sign.group_people import group_exchange, identity_party, require_own_roster
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.person import open_person
+    from relsign.sign.groups.attendance import Attendee, propose
+    from relsign.sign.groups.people import group_exchange, identity_party, require_own_roster
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.person import open_person
 
     name, keys, descriptor, exchange = who
     require_own_roster(workspace, charter)

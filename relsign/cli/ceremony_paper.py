@@ -66,7 +66,7 @@ def export_messages(
       relsign ceremony export demo-release --by carol --qr  # and back
     """
     from relsign.formats.paper import pack
-    from relsign.sign.parcels import only_by
+    from relsign.sign.groups.parcels import only_by
 
     if sum((qr, png is not None, svg is not None)) > ONE_PICTURE:
         raise click.UsageError("--qr, --png and --svg are three ways: take one")
@@ -123,10 +123,10 @@ def _gather(
     *, of_release: bool,
 ) -> Parcel:  # fmt: skip
     from relsign.sign.exchanges.paper import gather
-    from relsign.sign.group_people import group_exchange
-    from relsign.sign.group_release import release_exchange
-    from relsign.sign.parcels import NOBODY, ceremony_topics, release_topic
-    from relsign.sign.root import current_root
+    from relsign.sign.groups.parcels import NOBODY, ceremony_topics, release_topic
+    from relsign.sign.groups.people import group_exchange
+    from relsign.sign.groups.release import release_exchange
+    from relsign.sign.rules.root import current_root
 
     if not of_release:
         exchange = group_exchange(workspace, group, place, identity)
@@ -170,7 +170,7 @@ def _read(file: Path | None) -> str:
 
 
 def _adopt(workspace: Workspace, parcel: Parcel) -> None:
-    from relsign.sign.parcels import adopt_charters
+    from relsign.sign.groups.parcels import adopt_charters
 
     paths, refused = adopt_charters(workspace, parcel)
     for path in paths:
@@ -182,8 +182,8 @@ def _adopt(workspace: Workspace, parcel: Parcel) -> None:
 def _put(
     workspace: Workspace, parcel: Parcel, place: str | None, identity: Identity | None
 ) -> None:
-    from relsign.sign.group_people import group_exchange
-    from relsign.sign.parcels import put_all, put_where_they_belong
+    from relsign.sign.groups.parcels import put_all, put_where_they_belong
+    from relsign.sign.groups.people import group_exchange
 
     unknown: tuple[str, ...] = ()
     if place is not None:
@@ -203,8 +203,8 @@ def _identity(
     """Return whose name a relay is told; None where none was given."""
     if name is None:
         return None
-    from relsign.sign.group_people import identity_party
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.person import open_person
+    from relsign.sign.groups.people import identity_party
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.person import open_person
 
     return open_person(KeyStore(keys), identity_party(workspace, name), descriptor).identity

@@ -21,8 +21,8 @@ from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 
 if TYPE_CHECKING:
-    from relsign.sign.person import OpenPerson
-    from relsign.sign.renewing import Renewing
+    from relsign.sign.groups.renewing import Renewing
+    from relsign.sign.keys.person import OpenPerson
 
 
 @click.command()
@@ -51,11 +51,11 @@ def renew(
       relsign ceremony renew demo-release --days 730 --as alice
       relsign ceremony renew demo-release --as bob
     """
-    from relsign.sign.attendance import present_group
-    from relsign.sign.group_people import identity_party
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.person import open_person
-    from relsign.sign.renewing import open_renewal, propose_renewal
+    from relsign.sign.groups.attendance import present_group
+    from relsign.sign.groups.people import identity_party
+    from relsign.sign.groups.renewing import open_renewal, propose_renewal
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.person import open_person
 
     now, found = now_utc(), present_group(workspace, group)
     party = identity_party(workspace, name)
@@ -80,9 +80,9 @@ def _take_part(
     yes: bool,
 ) -> None:
     from relsign.cli.asking import ask
-    from relsign.sign.group_people import group_exchange
-    from relsign.sign.groups import as_member
-    from relsign.sign.renewing import has_agreed, join_renewal
+    from relsign.sign.groups.people import group_exchange
+    from relsign.sign.groups.renewing import has_agreed, join_renewal
+    from relsign.sign.groups.shares import as_member
 
     group = renewing.group
     place = group_exchange(workspace, group.name, exchange, person.identity)
@@ -110,7 +110,7 @@ def show_renewal(renewing: Renewing) -> None:
 
 
 def _show_done(workspace: Workspace, renewing: Renewing) -> None:
-    from relsign.sign.group_people import write_card
+    from relsign.sign.groups.people import write_card
 
     group = renewing.group
     card = write_card(workspace, group)

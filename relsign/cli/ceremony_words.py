@@ -10,9 +10,9 @@ from relsign.errors import VerificationError
 
 if TYPE_CHECKING:
     from relsign.formats.charter import Charter
-    from relsign.sign.attendance import Attendance
     from relsign.sign.ceremony.member import Visit
     from relsign.sign.ceremony.steps import Step
+    from relsign.sign.groups.attendance import Attendance
     from relsign.system.workspace import Workspace
 
 MAX_LINES = 10
@@ -54,7 +54,7 @@ def show_attendance(workspace: Workspace, charter: Charter, attendance: Attendan
     if not attendance.is_over:
         talk("Next: run this again when the others have been there")
         return
-    from relsign.sign.group_people import is_enrolled, write_card
+    from relsign.sign.groups.people import is_enrolled, write_card
 
     card = write_card(workspace, group)
     talk("nothing is left to do for you in this ceremony")

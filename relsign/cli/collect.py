@@ -22,8 +22,8 @@ def collect(folder: Path, workspace: Workspace) -> int:
     FOLDER is a project folder, as it arrives by git, USB stick or shared disk. What
     does not verify against this project's roster is named and left behind.
     """
-    from relsign.sign.exchange import collect_release
-    from relsign.sign.root import current_root
+    from relsign.sign.evidence.exchange import collect_release
+    from relsign.sign.rules.root import current_root
 
     now = now_utc()
     mine = workspace.release()

@@ -112,9 +112,9 @@ def _keys(keys: Path) -> tuple[bool, str]:
 
 def _expiry(workspace: Workspace) -> list[tuple[bool, str]]:
     """Say what of this project has expired or soon does; nothing where there is no project."""
-    from relsign.sign.expiry import find_expiring
+    from relsign.sign.review.vouching import complete_roots
+    from relsign.sign.rules.expiry import find_expiring
     from relsign.sign.status import layout_expiry
-    from relsign.sign.vouching import complete_roots
 
     if not workspace.root_file.exists():
         return []

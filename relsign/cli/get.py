@@ -58,8 +58,8 @@ def get(
     from relsign.cli.show import show_verdict
     from relsign.system.clock import now_utc
     from relsign.trust.get import Wish, find_pin_name, get_release
-    from relsign.trust.own_policy import demands_for, read_own_policy
-    from relsign.trust.store import TrustStore
+    from relsign.trust.pins.own_policy import demands_for, read_own_policy
+    from relsign.trust.pins.store import TrustStore
     from relsign.trust.verification import read_rebuilt
     from relsign.verify.verdict import Word
 

@@ -10,8 +10,8 @@ from relsign.cli.options import show_path
 from relsign.cli.talk import talk
 
 if TYPE_CHECKING:
-    from relsign.sign.group_owner import OwnerGroup, OwnerSigning
-    from relsign.sign.person import OpenPerson
+    from relsign.sign.groups.owner import OwnerGroup, OwnerSigning
+    from relsign.sign.keys.person import OpenPerson
 
 
 def sign_as_owner_groups(
@@ -23,9 +23,9 @@ def sign_as_owner_groups(
     again: bool,
 ) -> None:
     """Take part for every owner group of a person."""
-    from relsign.sign.group_owner import join_owner
-    from relsign.sign.groups import as_member
-    from relsign.sign.meeting import open_meeting
+    from relsign.sign.groups.meeting import open_meeting
+    from relsign.sign.groups.owner import join_owner
+    from relsign.sign.groups.shares import as_member
 
     for owner in owners:
         group, signing = owner.group, signing_of(owner)

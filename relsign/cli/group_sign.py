@@ -12,8 +12,8 @@ from relsign.cli.talk import talk
 
 if TYPE_CHECKING:
     from relsign.formats.statement import Statement
-    from relsign.sign.group_release import GroupSigning
-    from relsign.sign.person import OpenPerson
+    from relsign.sign.groups.release import GroupSigning
+    from relsign.sign.keys.person import OpenPerson
     from relsign.system.workspace import Workspace
     from relsign.verify.root import TrustedRoot
 
@@ -28,8 +28,8 @@ def sign_with_groups(
     again: bool,
 ) -> None:
     """Take part in the signing of every release key that this person shares."""
-    from relsign.sign.group_release import group_signing, join_release, release_exchange
-    from relsign.sign.groups import as_member, groups_of, has_share, read_group
+    from relsign.sign.groups.release import group_signing, join_release, release_exchange
+    from relsign.sign.groups.shares import as_member, groups_of, has_share, read_group
 
     release = workspace.release()
     for party in groups_of(root, person.mine.person, "release"):

@@ -86,8 +86,8 @@ def new(
     """
     from datetime import timedelta
 
-    from relsign.sign.keystore import KeyStore, wanted_member
-    from relsign.sign.passphrase import read_passphrase
+    from relsign.sign.keys.keystore import KeyStore, wanted_member
+    from relsign.sign.keys.passphrase import read_passphrase
     from relsign.system.secrecy import forbid_dumps
 
     wanted = wanted_member(name, operator, organisation, roles, kind, scheme)
@@ -121,10 +121,10 @@ def use(
       relsign key use zoe 'pkcs11:token=T;id=%01?module-path=/PATH.so' --role signer ...
       relsign key use zoe file:key.pem --role signer ...
     """
-    from relsign.sign.key_uri import parse_key_uri
-    from relsign.sign.keystore import KeyStore, wanted_member
-    from relsign.sign.opening import asks_for
-    from relsign.sign.passphrase import read_passphrase
+    from relsign.sign.keys.keystore import KeyStore, wanted_member
+    from relsign.sign.keys.opening import asks_for
+    from relsign.sign.keys.passphrase import read_passphrase
+    from relsign.sign.keys.uri import parse_key_uri
     from relsign.system.secrecy import forbid_dumps
 
     place = parse_key_uri(uri, "URI")
@@ -155,8 +155,8 @@ def add(cards: tuple[Path, ...], workspace: Workspace) -> None:
     one operator.
     """
     from relsign.cli.root_words import show_added
-    from relsign.sign.group_history import require_ceremony
-    from relsign.sign.keystore import add_to_roster, is_member, read_card
+    from relsign.sign.groups.history import require_ceremony
+    from relsign.sign.keys.keystore import add_to_roster, is_member, read_card
 
     where = "keys/roster.toml"
     try:
@@ -215,7 +215,7 @@ def show(name: str, keys: Path) -> None:
 
     Where its private half is goes to standard error.
     """
-    from relsign.sign.keystore import KeyStore
+    from relsign.sign.keys.keystore import KeyStore
 
     store = KeyStore(keys)
     try:

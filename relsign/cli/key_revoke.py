@@ -19,8 +19,8 @@ from relsign.cli.talk import talk
 from relsign.system.workspace import Workspace
 
 if TYPE_CHECKING:
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.revoking import Revocation
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.revoking import Revocation
 
 
 @click.command()
@@ -47,8 +47,8 @@ def revoke(
     Example
       relsign key revoke demo-release --as alice
     """
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.revoking import own_revocation, write_revocation
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.revoking import own_revocation, write_revocation
 
     if person in {None, name}:
         revocation = own_revocation(KeyStore(keys), name)
@@ -65,10 +65,10 @@ def revoke(
 def _from_vault(
     workspace: Workspace, group: str, person: str, store: KeyStore, descriptor: int | None
 ) -> Revocation:
-    from relsign.sign.attendance import present_group
-    from relsign.sign.group_people import certificate_of, identity_party
-    from relsign.sign.person import open_person
-    from relsign.sign.revoking import group_revocation
+    from relsign.sign.groups.attendance import present_group
+    from relsign.sign.groups.people import certificate_of, identity_party
+    from relsign.sign.keys.person import open_person
+    from relsign.sign.keys.revoking import group_revocation
 
     found = present_group(workspace, group)
     opened = open_person(store, identity_party(workspace, person), descriptor)

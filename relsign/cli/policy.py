@@ -46,7 +46,7 @@ def compile_(workspace: Workspace, *, renew: bool) -> None:
     """
     from relsign.build.profile import DEFAULT_PROFILE
     from relsign.cli.root import show_staged
-    from relsign.sign.policy import compile_policy
+    from relsign.sign.rules.policy import compile_policy
 
     compiled = compile_policy(workspace, DEFAULT_PROFILE, now_utc(), renew=renew)
     show_staged(workspace, compiled.root)
@@ -78,12 +78,12 @@ def sign(
     """
     from relsign.build.profile import DEFAULT_PROFILE
     from relsign.cli.group_owner import sign_as_owner_groups
-    from relsign.sign.group_owner import layout_groups, layout_signing, require_person
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.person import open_person
-    from relsign.sign.policy import current_layout
+    from relsign.sign.groups.owner import layout_groups, layout_signing, require_person
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.person import open_person
     from relsign.sign.release import party_named, sign_layout
-    from relsign.sign.root import current_root
+    from relsign.sign.rules.policy import current_layout
+    from relsign.sign.rules.root import current_root
 
     now = now_utc()
     root = current_root(workspace, now)

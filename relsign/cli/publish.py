@@ -67,7 +67,7 @@ def publish(
     from relsign.publish.release import collect_candidate
     from relsign.publish.signatures import add_stock_signatures, public_key_files
     from relsign.publish.targets.directory import publish_to_directory
-    from relsign.sign.root import current_root, earlier_roots
+    from relsign.sign.rules.root import current_root, earlier_roots
 
     if root_only and refresh:
         raise click.UsageError("--root-only and --refresh are two different things")
@@ -100,7 +100,7 @@ def _announcer(
     """Return who signs the listing; None where the root names no publisher."""
     from relsign.publish.announce import Announcer
     from relsign.publish.index import Publisher
-    from relsign.sign.keystore import KeyStore
+    from relsign.sign.keys.keystore import KeyStore
     from relsign.sign.release import party_named
     from relsign.verify.root import open_root
 

@@ -48,7 +48,7 @@ def new(workspace: Workspace) -> None:
       relsign root new
       relsign root sign --as olga
     """
-    from relsign.sign.root import present_root, stage_root, wanted_root
+    from relsign.sign.rules.root import present_root, stage_root, wanted_root
 
     present, now = present_root(workspace), now_utc()
     if present is not None and wanted_root(workspace, now) != present.signed:
@@ -69,7 +69,7 @@ def rotate(workspace: Workspace, *, renew: bool) -> None:
     The present version, once complete, is kept under its number in policies/roots/.
     Nothing is written where nothing changed, unless --renew.
     """
-    from relsign.sign.root import stage_root
+    from relsign.sign.rules.root import stage_root
 
     show_staged(workspace, stage_root(workspace, now_utc(), renew=renew))
 
@@ -94,10 +94,10 @@ def sign(
     signature, and says whom it waits for: run it again when they have been there.
     """
     from relsign.cli.group_owner import sign_as_owner_groups
-    from relsign.sign.group_owner import own_vote, root_groups, root_signing
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.person import open_person
-    from relsign.sign.root import present_root, request_root, sign_root
+    from relsign.sign.groups.owner import own_vote, root_groups, root_signing
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.person import open_person
+    from relsign.sign.rules.root import present_root, request_root, sign_root
 
     file = request_root(workspace, now_utc())
     groups = root_groups(workspace, file, name)
@@ -128,7 +128,7 @@ def sign(
 def merge(files: tuple[Path, ...], workspace: Workspace) -> None:
     """Add the signatures in other owners' copies of the root to yours."""
     from relsign.formats.root import MAX_ROOT_BYTES
-    from relsign.sign.root import merge_root, present_root
+    from relsign.sign.rules.root import merge_root, present_root
     from relsign.system.files import read_bounded
 
     for path in files:

@@ -32,9 +32,9 @@ def add(cards: tuple[Path, ...], workspace: Workspace, *, replace: bool) -> None
       relsign root add otilia/member.toml
     """
     from relsign.formats.roster import parse_roster
-    from relsign.sign.group_history import require_ceremony
-    from relsign.sign.keystore import is_member, read_card
-    from relsign.sign.root_edit import ROSTER, add_members, begin, finish, replace_members
+    from relsign.sign.groups.history import require_ceremony
+    from relsign.sign.keys.keystore import is_member, read_card
+    from relsign.sign.rules.root_edit import ROSTER, add_members, begin, finish, replace_members
 
     members = tuple(read_card(card, "no such card") for card in cards)
     edit = begin(workspace)
@@ -64,7 +64,7 @@ def remove(name: str, reason: str | None, replacement: str | None, workspace: Wo
     Example
       relsign root remove olga --revoke "laptop stolen" --replacement olga-2
     """
-    from relsign.sign.root_edit import Revoking, begin, finish, remove_member
+    from relsign.sign.rules.root_edit import Revoking, begin, finish, remove_member
 
     if replacement is not None and reason is None:
         raise click.UsageError("--replacement goes with --revoke")
@@ -96,8 +96,8 @@ def revoke(
       relsign root revoke 1.12 --replacement 1.13 \\
         --reason "built from a tampered tarball"
     """
-    from relsign.sign.others import release_versions
-    from relsign.sign.root_edit import begin, finish, revoke_version
+    from relsign.sign.review.others import release_versions
+    from relsign.sign.rules.root_edit import begin, finish, revoke_version
 
     edit = revoke_version(begin(workspace), version, reason, statement, replacement)
     staged = finish(workspace, edit, now_utc())
@@ -122,8 +122,8 @@ def vouch(bundles: tuple[Path, ...], workspace: Workspace) -> None:
       relsign root vouch site/gzip/1.12/gzip-1.12.relsign
     """
     from relsign.formats.bundle import MAX_BUNDLE_BYTES
-    from relsign.sign.root_edit import add_vouched, begin, finish
-    from relsign.sign.vouching import complete_roots, verify_for_vouching
+    from relsign.sign.review.vouching import complete_roots, verify_for_vouching
+    from relsign.sign.rules.root_edit import add_vouched, begin, finish
     from relsign.system.files import read_bounded
 
     now, edit, roots = now_utc(), begin(workspace), complete_roots(workspace)

@@ -110,7 +110,7 @@ def _use(replacement: str | None) -> str:
 def _signed(file: RootFile, before: Root | None) -> tuple[list[str], list[str]]:
     """Return who signed a root, and the owners who did not, of it and of the one before."""
     from relsign.crypto.keys import parties_of
-    from relsign.sign.root import signers_of
+    from relsign.sign.rules.root import signers_of
     from relsign.verify.root import check_root
 
     versions = (file.signed,) if before is None else (before, file.signed)
@@ -121,7 +121,7 @@ def _signed(file: RootFile, before: Root | None) -> tuple[list[str], list[str]]:
 
 def _signing(file: RootFile, before: Root | None) -> list[str]:
     """Say who signed a root, then for each version how many of its owners are missing."""
-    from relsign.sign.root import signers_of
+    from relsign.sign.rules.root import signers_of
     from relsign.verify.root import check_root
 
     lines = [f"signed by {', '.join(_signed(file, before)[0]) or 'nobody yet'}"]

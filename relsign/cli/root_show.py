@@ -68,7 +68,7 @@ def analyse(file: Path | None, workspace: Workspace, *, as_json: bool) -> None:
 def _read(file: Path | None, workspace: Workspace) -> tuple[RootFile, tuple[Root, ...]]:
     """Return the root asked for, and the versions before it where they are known."""
     from relsign.formats.root import MAX_ROOT_BYTES, parse_root
-    from relsign.sign.root import earlier_roots, present_root
+    from relsign.sign.rules.root import earlier_roots, present_root
     from relsign.system.files import read_bounded
 
     if file is not None:

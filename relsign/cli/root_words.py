@@ -10,7 +10,7 @@ from relsign.cli.talk import talk
 if TYPE_CHECKING:
     from relsign.formats.root import Root, RootFile
     from relsign.formats.roster import Member
-    from relsign.sign.root import StagedRoot
+    from relsign.sign.rules.root import StagedRoot
     from relsign.system.workspace import Workspace
 
 
@@ -26,7 +26,7 @@ def show_staged(workspace: Workspace, staged: StagedRoot) -> None:
     """Say what became of the root, its words, and who must sign it."""
     from relsign.crypto.digest import sha256_hex
     from relsign.crypto.words import digest_words
-    from relsign.sign.root import present_root
+    from relsign.sign.rules.root import present_root
 
     version = f"version {staged.root.version}"
     talk(f"{staged.change:<10} {show_path(workspace.root_file)}  ({version})")
@@ -40,7 +40,7 @@ def show_staged(workspace: Workspace, staged: StagedRoot) -> None:
 
 def show_signatures(workspace: Workspace, file: RootFile) -> None:
     """Say who signed a root, and who must still sign it."""
-    from relsign.sign.root import missing_owners, owners_who_may_sign, signers_of
+    from relsign.sign.rules.root import missing_owners, owners_who_may_sign, signers_of
 
     names = signers_of(file, owners_who_may_sign(workspace, file))
     missing = missing_owners(workspace, file)
@@ -61,7 +61,7 @@ def show_change(workspace: Workspace, file: RootFile) -> None:
     from relsign.crypto.words import digest_words
     from relsign.formats.root import parse_root
     from relsign.publish.roots import describe_change, root_rules
-    from relsign.sign.root import earlier_roots
+    from relsign.sign.rules.root import earlier_roots
 
     earlier = earlier_roots(workspace)
     before: Root | None = parse_root(earlier[-1]).signed if earlier else None

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from relsign.formats.statement import PreviousRelease
-    from relsign.sign.previous import Earlier
     from relsign.sign.release import SigningRequest
+    from relsign.sign.review.previous import Earlier
     from relsign.verify.root import TrustedRoot
 
 MAX_ARTIFACTS_SHOWN = 20
@@ -71,16 +71,16 @@ def sign(
     from relsign.build.profile import load_profile
     from relsign.cli.group_sign import sign_with_groups
     from relsign.formats.fingerprint import ProfileDigest
-    from relsign.sign.groups import groups_of
-    from relsign.sign.keystore import KeyStore
-    from relsign.sign.person import open_person
-    from relsign.sign.previous import read_previous
+    from relsign.sign.groups.shares import groups_of
+    from relsign.sign.keys.keystore import KeyStore
+    from relsign.sign.keys.person import open_person
     from relsign.sign.release import (
         party_named,
         prepare_request,
         sign_release,
     )
-    from relsign.sign.root import current_root
+    from relsign.sign.review.previous import read_previous
+    from relsign.sign.rules.root import current_root
 
     now = now_utc()
     root = current_root(workspace, now)
@@ -140,8 +140,8 @@ def show_changes(
 ) -> None:  # fmt: skip
     """Show what changed since the release before, all of it computed on this machine."""
     from relsign.publish.roots import describe_change
-    from relsign.sign.changes import MAX_LINES
-    from relsign.sign.since import changes_since
+    from relsign.sign.review.changes import MAX_LINES
+    from relsign.sign.review.since import changes_since
 
     if earlier is None:
         follows = request.statement.predicate.previous
@@ -161,8 +161,8 @@ def show_changes(
 
 
 def show_expiring(root: TrustedRoot, layout_expires: datetime | None, now: datetime) -> None:
-    """Warn of what has expired or soon does; see `relsign.sign.expiry`."""
-    from relsign.sign.expiry import find_expiring
+    """Warn of what has expired or soon does; see `relsign.sign.rules.expiry`."""
+    from relsign.sign.rules.expiry import find_expiring
 
     for each in find_expiring(root, layout_expires, now):
         talk(f"  WARNING: {each.words(now)}: {each.hint}")

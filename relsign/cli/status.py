@@ -15,7 +15,7 @@ from relsign.system.workspace import ReleaseFolder, Workspace
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from relsign.sign.expiry import Expiring
+    from relsign.sign.rules.expiry import Expiring
     from relsign.sign.status import Status
     from relsign.verify.matrix import Matrix, MatrixRow
 
@@ -34,8 +34,8 @@ def status(workspace: Workspace, *, as_json: bool) -> int:
     Exit code 0 when the release can be published, 1 when builders contradict each
     other, 3 when evidence is still missing.
     """
-    from relsign.sign.expiry import find_expiring
-    from relsign.sign.root import current_root
+    from relsign.sign.rules.expiry import find_expiring
+    from relsign.sign.rules.root import current_root
     from relsign.sign.status import layout_expiry, release_status
 
     now = now_utc()

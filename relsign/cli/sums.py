@@ -23,8 +23,8 @@ def verify_sums(
     """
     from relsign.formats.sums_policy import parse_sums_policy
     from relsign.system.clock import now_utc
-    from relsign.trust.sums import check_sums
-    from relsign.trust.sums_report import sums_csv, sums_json, sums_table
+    from relsign.trust.sums.look import check_sums
+    from relsign.trust.sums.report import sums_csv, sums_json, sums_table
 
     if as_format not in {"table", "csv", "json", "quiet"}:
         raise InputError("no such format", expected="table, csv, json or quiet", got=as_format)

@@ -18,8 +18,8 @@ from relsign.formats.canonical import encode_canonical
 from relsign.system.clock import now_utc
 
 if TYPE_CHECKING:
-    from relsign.trust.pinning import Offer
-    from relsign.trust.store import Kept, TrustStore
+    from relsign.trust.pins.pinning import Offer
+    from relsign.trust.pins.store import Kept, TrustStore
 
 _STDIN = 0
 _NOT_PINNED = 1
@@ -60,8 +60,8 @@ def add(
     Example
       relsign trust add https://example.org/releases/gzip/
     """
-    from relsign.trust.pinning import Standing, compare, read_offer, standing_of
-    from relsign.trust.store import TrustStore
+    from relsign.trust.pins.pinning import Standing, compare, read_offer, standing_of
+    from relsign.trust.pins.store import TrustStore
 
     now, store = now_utc(), TrustStore(trust)
     offer = read_offer(source, now)
@@ -100,7 +100,7 @@ def add(
 @json_option
 def list_pins(trust: Path, *, as_json: bool) -> int:
     """List what is pinned, when it expires, and the newest release seen of each."""
-    from relsign.trust.store import TrustStore
+    from relsign.trust.pins.store import TrustStore
 
     store, rows, code = TrustStore(trust), [], 0
     for name in store.names():
@@ -131,7 +131,7 @@ def list_pins(trust: Path, *, as_json: bool) -> int:
 def show(name: str, trust: Path, *, as_json: bool) -> None:
     """Show who must agree under the root pinned as NAME, and its twelve words."""
     from relsign.crypto.words import digest_words
-    from relsign.trust.store import TrustStore
+    from relsign.trust.pins.store import TrustStore
     from relsign.verify.root import open_root
 
     kept = _recalled(TrustStore(trust), name)
@@ -159,7 +159,7 @@ def remove(name: str, trust: Path, *, yes: bool) -> int:
 
     Afterwards an older release is as good as a newer one, until one is verified.
     """
-    from relsign.trust.store import TrustStore
+    from relsign.trust.pins.store import TrustStore
 
     store = TrustStore(trust)
     if not store.has_folder(name):
@@ -210,7 +210,7 @@ def _version(offer: Offer) -> int:
 
 def _show_offer(store: TrustStore, name: str, offer: Offer) -> None:
     """Show a root before it is believed, on stderr: it is what the question is about."""
-    from relsign.trust.pinning import pins_root, resembling
+    from relsign.trust.pins.pinning import pins_root, resembling
 
     for line in describe(offer.trusted.root):
         talk(line)

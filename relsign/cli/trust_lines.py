@@ -8,7 +8,7 @@ from relsign.formats.roster import FrostKey, Member, Role
 
 if TYPE_CHECKING:
     from relsign.formats.root import Root
-    from relsign.trust.store import Kept
+    from relsign.trust.pins.store import Kept
 
 ROLES: dict[Role, str] = {
     "owner": "owners",

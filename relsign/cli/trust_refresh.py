@@ -15,8 +15,8 @@ from relsign.formats.canonical import encode_canonical
 from relsign.system.clock import now_utc
 
 if TYPE_CHECKING:
-    from relsign.trust.refresh import Refreshed
-    from relsign.trust.store import TrustStore
+    from relsign.trust.pins.store import TrustStore
+    from relsign.trust.publication.refresh import Refreshed
 
 
 @click.command(short_help="Get newer roots and the newest list of releases.")
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def refresh(names: tuple[str, ...], source: str | None, trust: Path, *, as_json: bool) -> int:
     """Ask the publications for newer roots and the newest releases; all pins, or NAMEs."""
     from relsign.trust.get import find_pin_name
-    from relsign.trust.refresh import refresh as refresh_pin
-    from relsign.trust.store import TrustStore
+    from relsign.trust.pins.store import TrustStore
+    from relsign.trust.publication.refresh import refresh as refresh_pin
 
     if source is not None and len(names) != 1:
         raise InputError(

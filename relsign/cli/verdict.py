@@ -13,8 +13,8 @@ from relsign.errors import InputError
 from relsign.formats.canonical import Value
 from relsign.formats.root import parse_root
 from relsign.system.clock import now_utc
-from relsign.trust.own_policy import read_own_policy
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.own_policy import read_own_policy
+from relsign.trust.pins.store import TrustStore
 from relsign.trust.verification import Outcome, Request, verify_request
 from relsign.verify.demands import Level
 

@@ -1,6 +1,6 @@
 """A participant's share of a group's key, and what a ceremony needs to be gone on with.
 
-Both are secret: they lie sealed in a vault (`relsign.sign.vault`) and nowhere else.
+Both are secret: they lie sealed in a vault (`relsign.sign.keys.vault`) and nowhere else.
 """
 
 from __future__ import annotations

@@ -25,13 +25,13 @@ from relsign.formats.statement import (
     Statement,
     parse_statement,
 )
-from relsign.sign.checks import require_own_checks
-from relsign.sign.links import seal
-from relsign.sign.materials import require_own_materials
+from relsign.sign.evidence.checks import require_own_checks
+from relsign.sign.evidence.links import seal
+from relsign.sign.evidence.materials import require_own_materials
 from relsign.sign.merge import add_signatures
-from relsign.sign.others import require_followed
 from relsign.sign.places import check_release_folder, make_real_folder
-from relsign.sign.preview import require_verifiable
+from relsign.sign.review.others import require_followed
+from relsign.sign.review.preview import require_verifiable
 from relsign.sign.statement import (
     AgreedBuild,
     Succession,
@@ -55,7 +55,7 @@ ASK = "ask who put it there; delete it to propose your own"
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The release before, as `relsign.sign.previous` verified it; only the reference is signed."""
+    """The release before, as `sign.review.previous` verified it; only the reference is signed."""
 
     reference: PreviousRelease
     sequence: int

@@ -51,17 +51,17 @@ from relsign.system.files import (
 )
 from relsign.system.part import Part, open_part
 from relsign.system.resume import fetch_to_part
-from relsign.trust.refresh import Refreshed, refresh
-from relsign.trust.repository import Place
-from relsign.trust.store import Kept, TrustStore
-from relsign.trust.taken_back import (
+from relsign.trust.pins.store import Kept, TrustStore
+from relsign.trust.publication.fetcher import ABSENT, is_address
+from relsign.trust.publication.refresh import Refreshed, refresh
+from relsign.trust.publication.repository import Place
+from relsign.trust.publication.taken_back import (
     TakenBack,
     find_taken_back,
     notes_on,
     refuse_last,
     refuse_version,
 )
-from relsign.trust.tuf_fetcher import ABSENT, is_address
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands
 from relsign.verify.release import Evidence, open_evidence

@@ -26,10 +26,10 @@ from relsign.formats.root import parse_root
 from relsign.formats.statement import parse_statement
 from relsign.system.files import host_error, read_bounded
 from relsign.system.hashing import hash_files
-from relsign.trust.listing import read_listing
 from relsign.trust.outside import find_bundle, read_root
-from relsign.trust.own_policy import demands_for
-from relsign.trust.store import Kept, TrustStore
+from relsign.trust.pins.own_policy import demands_for
+from relsign.trust.pins.store import Kept, TrustStore
+from relsign.trust.publication.listing import read_listing
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands, Level
 

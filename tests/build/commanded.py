@@ -19,7 +19,7 @@ from relsign.cli.main import execute
 from relsign.crypto.digest import sha256_hex
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.formats.names import Digest
-from relsign.sign.keystore import KeyStore, wanted_member
+from relsign.sign.keys.keystore import KeyStore, wanted_member
 from relsign.system.files import write_whole
 from relsign.system.workspace import Workspace
 from tests.projects import PASSPHRASE, POLICY

@@ -19,7 +19,7 @@ from relsign.errors import RelsignError
 from relsign.formats.bundle import make_bundle, parse_bundle
 from relsign.formats.root import parse_root, root_file_name
 from relsign.system.files import write_whole
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.decision import Question
 from relsign.verify.demands import Demands
 from relsign.verify.root import open_root

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from relsign.crypto.openpgp import parse_certificate
-from relsign.sign.expiry import find_expiring
-from relsign.sign.keystore import KeyStore, wanted_member
-from relsign.sign.root import current_root
+from relsign.sign.keys.keystore import KeyStore, wanted_member
+from relsign.sign.rules.expiry import find_expiring
+from relsign.sign.rules.root import current_root
 from relsign.system.clock import now_utc
 from tests.groups import GROUP, Shared, copy_shared, make_shared
 from tests.projects import PASSPHRASE, Project

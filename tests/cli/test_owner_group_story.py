@@ -16,7 +16,7 @@ from tuf.ngclient.config import EnvelopeType
 
 from relsign.formats.bundle import LAYOUT_FILE
 from relsign.formats.envelope import parse_envelope
-from relsign.sign.root import current_root, root_chain
+from relsign.sign.rules.root import current_root, root_chain
 from relsign.system.clock import now_utc
 from tests.groups import PEOPLE, Shared, copy_shared, part_keys
 from tests.projects import Project, make_keys, make_project

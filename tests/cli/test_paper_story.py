@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from relsign.formats.paper import unpack
-from relsign.sign.vault import Vault
+from relsign.sign.keys.vault import Vault
 from tests.groups import GROUP, PEOPLE, part_keys
 from tests.projects import Project, make_keys, make_project
 

@@ -21,7 +21,7 @@ from relsign.cli.rehearsal.stage import Stage, Step
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
 from relsign.formats.policy import Thresholds
-from relsign.sign.keystore import encode_members
+from relsign.sign.keys.keystore import encode_members
 from tests.groups import GROUP
 from tests.projects import Project
 from tests.verify.releases import group_member

@@ -11,7 +11,7 @@ from relsign.cli.main import execute
 from relsign.formats.policy import Thresholds
 from relsign.formats.root import Root
 from relsign.formats.roster import Ed25519Key, Member
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.root import open_root
 from tests.verify.releases import (
     NOW,

@@ -19,8 +19,8 @@ from relsign.crypto.keys import check_members
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.roster import parse_roster
-from relsign.sign.keystore import KeyStore
-from relsign.sign.links import seal
+from relsign.sign.evidence.links import seal
+from relsign.sign.keys.keystore import KeyStore
 from tests.projects import PASSPHRASE, PROGRAM, Project, make_project, run_program
 from tests.verify.releases import NAME
 

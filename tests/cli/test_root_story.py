@@ -13,8 +13,8 @@ from relsign.cli.main import execute
 from relsign.errors import NotEnoughError
 from relsign.formats.bundle import bundle_file_name, make_bundle, parse_bundle
 from relsign.formats.roster import Role
-from relsign.sign.keystore import KeyStore, wanted_member
-from relsign.sign.root import root_chain
+from relsign.sign.keys.keystore import KeyStore, wanted_member
+from relsign.sign.rules.root import root_chain
 from relsign.verify.root import extend_root, open_root
 from tests.projects import PASSPHRASE, Project, make_project
 from tests.verify.releases import NAME

@@ -13,7 +13,7 @@ from relsign.cli.main import execute
 from relsign.formats.bundle import STATEMENT_FILE, parse_bundle
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.roster import EcdsaKey, Ed25519Key, Key, RsaKey
-from relsign.sign.keystore import KeyStore
+from relsign.sign.keys.keystore import KeyStore
 from relsign.verify.verdict import STEPS
 from tests.projects import Project
 from tests.sign.agents import real_agent

@@ -15,7 +15,7 @@ import pytest
 
 from relsign.crypto.tuf import derive_root
 from relsign.crypto.words import digest_words
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.root import open_root
 from tests.build.served import served
 from tests.trust.roots import FORK, root, seen, signed_root

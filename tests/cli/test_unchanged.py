@@ -12,7 +12,7 @@ from relsign.build.profile import load_profile
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.keys import Party, check_members
 from relsign.formats.fingerprint import Fingerprint, ProfileDigest
-from relsign.sign.finished import find_finished, is_signed
+from relsign.sign.evidence.finished import find_finished, is_signed
 from relsign.system.clock import now_utc
 from tests.projects import Project, make_lock
 

@@ -31,8 +31,8 @@ from relsign.formats.recipe import Recipe, parse_recipe
 from relsign.formats.root import Root, RootPolicy
 from relsign.formats.roster import Member
 from relsign.formats.statement import FingerprintId, ReleasePredicate, Statement, Subject
-from relsign.sign.layout import compile_layout
-from relsign.sign.links import make_links
+from relsign.sign.evidence.links import make_links
+from relsign.sign.rules.layout import compile_layout
 from relsign.verify.commitments import commitment_digest
 from relsign.verify.decision import Decision, Question, decide
 from tests.crypto.openpgp_cases import PRIMARY

@@ -23,7 +23,7 @@ from relsign.crypto.frost.signing import SecretShare, make_nonces
 from relsign.formats.charter import parse_group
 from relsign.formats.nonces import StepSeeds, parse_nonces
 from relsign.formats.share import parse_held_ceremony, parse_share
-from relsign.sign.vault import Vault
+from relsign.sign.keys.vault import Vault
 from tests.groups import GROUP, PEOPLE, part_keys
 from tests.projects import Project, make_keys, make_project
 from tests.sign.test_canary import CANARY, leaks, run, secrets_of, under_canary, watched

@@ -16,7 +16,7 @@ from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, pae, p
 from relsign.formats.link import parse_link
 from relsign.publish.release import Candidate, collect_candidate
 from relsign.publish.signatures import stock_signatures
-from relsign.sign.keystore import KeyStore, wanted_member
+from relsign.sign.keys.keystore import KeyStore, wanted_member
 from relsign.system.clock import now_utc
 from relsign.verify.root import TrustedRoot, verify_root
 from tests.projects import PASSPHRASE, Project

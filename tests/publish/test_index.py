@@ -24,8 +24,8 @@ from relsign.publish.index import (
     signed_releases,
     store_index,
 )
-from relsign.trust.listing import read_listing
-from relsign.trust.repository import Place, TufClient
+from relsign.trust.publication.listing import read_listing
+from relsign.trust.publication.repository import Place, TufClient
 from relsign.verify.freshness import verify_listing
 from tests.verify.releases import NOW, PEOPLE, make_root, member, parties, sign_by, signed_root
 

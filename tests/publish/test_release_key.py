@@ -20,7 +20,7 @@ from relsign.crypto.stock import STOCK, place_of
 from relsign.formats.bundle import STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.tag_message import TagMessage
-from relsign.sign.keystore import KeyStore, wanted_member
+from relsign.sign.keys.keystore import KeyStore, wanted_member
 from relsign.system.clock import now_utc
 from relsign.verify.root import TrustedRoot, verify_root
 from tests.crypto.roster_keys import b64

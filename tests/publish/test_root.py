@@ -22,7 +22,7 @@ from relsign.formats.root import parse_root
 from relsign.publish.announce import Public
 from relsign.publish.standing import judge_published, require_all_stand
 from relsign.publish.targets.directory import publish_root
-from relsign.sign.root import root_chain
+from relsign.sign.rules.root import root_chain
 from relsign.system.clock import now_utc
 from tests.projects import Project
 from tests.verify.releases import NAME

@@ -16,15 +16,6 @@ from relsign.crypto.sealing import Cost
 from relsign.errors import HostError, InputError
 from relsign.formats.charter import Charter, Group, parse_transcript
 from relsign.formats.envelope import INTOTO_PAYLOAD, pae
-from relsign.sign.attendance import (
-    Attendance,
-    Attendee,
-    attend,
-    present_group,
-    propose,
-    revocation_name,
-    transcript_name,
-)
 from relsign.sign.ceremony.charter import (
     Terms,
     keygen_charter,
@@ -36,7 +27,16 @@ from relsign.sign.ceremony.requests import layout_session
 from relsign.sign.ceremony.transcript import verify_transcript
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity, Received
-from relsign.sign.groups import Belongings, has_share, open_share
+from relsign.sign.groups.attendance import (
+    Attendance,
+    Attendee,
+    attend,
+    present_group,
+    propose,
+    revocation_name,
+    transcript_name,
+)
+from relsign.sign.groups.shares import Belongings, has_share, open_share
 from relsign.system.workspace import Workspace
 from tests.sign.ceremony.signers import identity_of, raw_public
 

@@ -17,7 +17,7 @@ from relsign.formats.fingerprint import (
 from relsign.formats.lock import BuilderLock, LockedPackage, LockedWheel, parse_lock
 from relsign.formats.names import Digest
 from relsign.formats.recipe import Recipe, parse_recipe
-from relsign.sign.changes import (
+from relsign.sign.review.changes import (
     MAX_LINES,
     Changes,
     Commits,
@@ -27,7 +27,7 @@ from relsign.sign.changes import (
     human_size,
     signed_size,
 )
-from relsign.sign.differences import differences
+from relsign.sign.review.differences import differences
 from tests.projects import make_lock
 from tests.verify.releases import ARTIFACT, RECIPE, make_fingerprint
 

@@ -18,15 +18,15 @@ from relsign.formats.lock import parse_lock
 from relsign.formats.twin import Twin
 from relsign.publish.reference import require_reference
 from relsign.publish.signatures import ed25519_pem
-from relsign.sign.checks import check_environments, require_own_checks
-from relsign.sign.commit import BuiltRelease
-from relsign.sign.exchange import collect_release
-from relsign.sign.keystore import KeyStore
-from relsign.sign.links import make_links, seal
-from relsign.sign.policy import current_layout
-from relsign.sign.previous import read_previous
+from relsign.sign.evidence.checks import check_environments, require_own_checks
+from relsign.sign.evidence.commit import BuiltRelease
+from relsign.sign.evidence.exchange import collect_release
+from relsign.sign.evidence.links import make_links, seal
+from relsign.sign.keys.keystore import KeyStore
 from relsign.sign.release import SigningRequest, party_named, prepare_request
-from relsign.sign.root import current_root
+from relsign.sign.review.previous import read_previous
+from relsign.sign.rules.policy import current_layout
+from relsign.sign.rules.root import current_root
 from relsign.sign.status import release_status
 from relsign.system.clock import now_utc
 from relsign.system.files import write_whole

@@ -21,7 +21,7 @@ from relsign.formats.link import Host, Link, ReleaseBinding, link_file_name, par
 from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
 from relsign.formats.twin import Twin
-from relsign.sign.commit import (
+from relsign.sign.evidence.commit import (
     SECRET_FILE,
     BuiltRelease,
     commit_build,
@@ -34,8 +34,8 @@ from relsign.sign.commit import (
     require_unchanged,
     reveal_build,
 )
-from relsign.sign.keystore import KeyStore
-from relsign.sign.links import BuildTimes
+from relsign.sign.evidence.links import BuildTimes
+from relsign.sign.keys.keystore import KeyStore
 from relsign.system.files import make_folder, write_whole
 from relsign.verify.agreement import find_agreement, own_evidence, read_reports
 from relsign.verify.commitments import count_committed

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from relsign.sign.exchange import Collected, collect_release
-from relsign.sign.root import current_root
+from relsign.sign.evidence.exchange import Collected, collect_release
+from relsign.sign.rules.root import current_root
 from relsign.sign.status import release_status
 from relsign.system.clock import now_utc
 from relsign.system.files import write_whole

@@ -11,11 +11,11 @@ import pytest
 from relsign.errors import InputError
 from relsign.formats.bundle import LAYOUT_FILE, STATEMENT_FILE
 from relsign.formats.envelope import parse_envelope
-from relsign.sign.exchange import Collected, collect_release
-from relsign.sign.keystore import KeyStore
-from relsign.sign.links import BuildTimes, make_provenance, seal
+from relsign.sign.evidence.exchange import Collected, collect_release
+from relsign.sign.evidence.links import BuildTimes, make_provenance, seal
+from relsign.sign.keys.keystore import KeyStore
 from relsign.sign.release import party_named
-from relsign.sign.root import current_root
+from relsign.sign.rules.root import current_root
 from relsign.sign.stock import stock_file_name
 from relsign.system.clock import now_utc
 from tests.projects import PASSPHRASE, Project

@@ -10,7 +10,7 @@ import pytest
 
 from relsign.formats.root import Root
 from relsign.formats.roster import Member, OpenPGPKey
-from relsign.sign.expiry import SOON, Expiring, find_expiring
+from relsign.sign.rules.expiry import SOON, Expiring, find_expiring
 from relsign.verify.root import TrustedRoot, open_root
 from tests.crypto.openpgp_maker import (
     CREATED,

@@ -11,8 +11,8 @@ import pytest
 
 from relsign.crypto.openpgp import parse_certificate, verify_detached
 from relsign.errors import InputError
-from relsign.sign.key_uri import GnupgUri
-from relsign.sign.keystore import KeyStore, wanted_member
+from relsign.sign.keys.keystore import KeyStore, wanted_member
+from relsign.sign.keys.uri import GnupgUri
 from relsign.sign.signers.gnupg import GnupgHome, load_gnupg_signer
 from relsign.system.clock import now_utc
 from tests.sign.test_signers import agents_of, is_ended

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from relsign.crypto.digest import sha256_hex
-from relsign.sign import history
-from relsign.sign.history import Clone, count_commits, find_clone, find_version
+from relsign.sign.review import history
+from relsign.sign.review.history import Clone, count_commits, find_clone, find_version
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relsign.errors import InputError
-from relsign.sign.key_uri import (
+from relsign.sign.keys.uri import (
     FileUri,
     GnupgUri,
     KeyUri,

@@ -21,8 +21,8 @@ from relsign.formats.roster import (
     RsaScheme,
     parse_roster,
 )
-from relsign.sign.key_uri import FileUri, SshAgentUri
-from relsign.sign.keystore import KeyStore, add_to_roster, encode_members, wanted_member
+from relsign.sign.keys.keystore import KeyStore, add_to_roster, encode_members, wanted_member
+from relsign.sign.keys.uri import FileUri, SshAgentUri
 from relsign.sign.signers.file import create_key_file, load_file_signer
 from tests.sign.agents import real_agent
 
@@ -269,7 +269,7 @@ def test_every_kind_of_card_is_written_as_the_roster_reads_it(
 SHOW = """
 import ctypes, pathlib, sys
 from relsign.errors import InputError
-from relsign.sign.keystore import KeyStore
+from relsign.sign.keys.keystore import KeyStore
 prctl = ctypes.CDLL(None).prctl
 print(prctl(3, 0, 0, 0, 0))
 try:

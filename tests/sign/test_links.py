@@ -17,7 +17,7 @@ from relsign.formats.envelope import parse_envelope
 from relsign.formats.link import Byproducts, Host, link_file_name
 from relsign.publish.reference import PROGRAM
 from relsign.publish.signatures import ed25519_pem
-from relsign.sign.links import BuildTimes, describe_host, make_links, sign_evidence
+from relsign.sign.evidence.links import BuildTimes, describe_host, make_links, sign_evidence
 from relsign.system.files import write_whole
 from tests.verify.releases import (
     ARTIFACT,

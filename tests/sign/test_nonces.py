@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from relsign.errors import HostError, InputError
-from relsign.sign.nonces import BurnedSeeds, NonceStore, Seeds
+from relsign.sign.groups.nonces import BurnedSeeds, NonceStore, Seeds
 from tests.sign.faults import intercepted, name_of
 
 SESSION = "5e" * 32

@@ -11,7 +11,7 @@ import pytest
 from rich.pretty import pretty_repr
 
 from relsign.errors import HostError, InputError
-from relsign.sign.nonces import NonceStore
+from relsign.sign.groups.nonces import NonceStore
 
 SESSION = "5e" * 32
 REQUEST = "aa" * 32

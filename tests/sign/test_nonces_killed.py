@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from relsign.errors import HostError, InputError
-from relsign.sign.nonces import NonceStore, Seeds
+from relsign.sign.groups.nonces import NonceStore, Seeds
 from tests.forks import ended, forked
 from tests.sign.faults import At, die, fail, intercepted
 

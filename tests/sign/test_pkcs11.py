@@ -18,8 +18,8 @@ from pkcs11 import Attribute, KeyType, Mechanism
 
 from relsign.errors import HostError, InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.formats.roster import EcdsaKey, RsaScheme
-from relsign.sign.key_uri import Pkcs11Uri
-from relsign.sign.keystore import KeyStore, wanted_member
+from relsign.sign.keys.keystore import KeyStore, wanted_member
+from relsign.sign.keys.uri import Pkcs11Uri
 from relsign.sign.signers.pkcs11 import load_pkcs11_signer
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"

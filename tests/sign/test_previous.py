@@ -21,11 +21,11 @@ from relsign.formats.bundle import (
 )
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, Signature, parse_envelope
 from relsign.formats.statement import Statement, parse_statement
-from relsign.sign.keystore import KeyStore
-from relsign.sign.links import seal
-from relsign.sign.previous import read_previous
+from relsign.sign.evidence.links import seal
+from relsign.sign.keys.keystore import KeyStore
 from relsign.sign.release import party_named
-from relsign.sign.root import current_root
+from relsign.sign.review.previous import read_previous
+from relsign.sign.rules.root import current_root
 from relsign.system.clock import now_utc
 from tests.projects import PASSPHRASE, Project, make_lock
 from tests.verify.releases import ARTIFACT

@@ -22,7 +22,7 @@ from relsign.formats.fingerprint import Fingerprint, SourceDigest
 from relsign.formats.names import Digest
 from relsign.formats.provenance import parse_provenance
 from relsign.formats.recipe import parse_recipe
-from relsign.sign.links import BuildTimes, Papers, make_provenance, sign_evidence
+from relsign.sign.evidence.links import BuildTimes, Papers, make_provenance, sign_evidence
 from tests.formats.dependency_samples import RICH_RECIPE, make_rich_lock
 from tests.formats.samples import AA, make_fingerprint
 from tests.verify.releases import make_root, parties, sign_by

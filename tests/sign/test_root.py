@@ -16,8 +16,8 @@ from relsign.formats.names import Digest
 from relsign.formats.policy import Thresholds
 from relsign.formats.root import Root, RootFile, parse_root
 from relsign.formats.tuf import TufSignature
-from relsign.sign.keystore import KeyStore, wanted_member
-from relsign.sign.root import (
+from relsign.sign.keys.keystore import KeyStore, wanted_member
+from relsign.sign.rules.root import (
     current_root,
     earlier_roots,
     owner_named,

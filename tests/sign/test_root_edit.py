@@ -14,8 +14,8 @@ from relsign.errors import InputError
 from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation, RevokedKey, Vouched, parse_policy
 from relsign.formats.roster import Ed25519Key, Member, parse_roster
-from relsign.sign.keystore import encode_members
-from relsign.sign.root_edit import (
+from relsign.sign.keys.keystore import encode_members
+from relsign.sign.rules.root_edit import (
     Edit,
     Revoking,
     add_members,

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from relsign.crypto.openpgp import parse_certificate, verify_detached
 from relsign.errors import HostError, InputError, NotEnoughError
-from relsign.sign.passphrase import read_passphrase
+from relsign.sign.keys.passphrase import read_passphrase
 from relsign.sign.signers.file import create_key_file, load_file_signer
 from relsign.sign.signers.gnupg import create_gnupg_key, load_gnupg_signer
 from relsign.sign.signers.interface import Signer
@@ -400,7 +400,7 @@ def test_without_a_terminal_nobody_is_asked() -> None:
 
 
 ASK = """
-from relsign.sign.passphrase import read_passphrase
+from relsign.sign.keys.passphrase import read_passphrase
 try:
     print("got", len(read_passphrase("New passphrase", twice=True)))
 except Exception as error:

@@ -18,9 +18,8 @@ from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, parse_envelope
 from relsign.formats.fingerprint import ProfileDigest, SourceDigest
 from relsign.formats.names import Digest
 from relsign.formats.statement import PreviousRelease
-from relsign.sign.keystore import KeyStore
-from relsign.sign.links import seal
-from relsign.sign.policy import current_layout
+from relsign.sign.evidence.links import seal
+from relsign.sign.keys.keystore import KeyStore
 from relsign.sign.release import (
     OLDEST_PROPOSAL,
     Previous,
@@ -29,7 +28,8 @@ from relsign.sign.release import (
     prepare_request,
     sign_layout,
 )
-from relsign.sign.root import current_root
+from relsign.sign.rules.policy import current_layout
+from relsign.sign.rules.root import current_root
 from relsign.sign.signers.file import create_key_file
 from relsign.system.clock import now_utc
 from tests.projects import PASSPHRASE, PROGRAM, Project, make_lock

@@ -14,7 +14,7 @@ import pytest
 from relsign.crypto.sealing import Cost
 from relsign.errors import HostError, InputError
 from relsign.formats.sealed import MAX_PLAIN_BYTES, parse_sealed
-from relsign.sign.vault import Vault
+from relsign.sign.keys.vault import Vault
 from tests.forks import ended, forked
 from tests.sign.faults import At, die, fail, intercepted
 

@@ -13,7 +13,7 @@ from relsign.errors import InputError, NotEnoughError, RelsignError, Verificatio
 from relsign.formats.bundle import make_bundle, parse_bundle
 from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation, Vouched
-from relsign.sign.vouching import complete_roots, verify_for_vouching
+from relsign.sign.review.vouching import complete_roots, verify_for_vouching
 from relsign.verify.inclusion import PROOF_FILE, log_entry
 from relsign.verify.root import TrustedRoot, open_root
 from tests.projects import Project

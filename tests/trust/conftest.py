@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from relsign.system.fetch import network_environment
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from tests.build.served import served
 from tests.trust.sites import Site, pinned
 from tests.trust.tuf_repository import Repository, serving

@@ -17,7 +17,7 @@ from relsign.formats.policy import Thresholds
 from relsign.formats.root import Root, RootFile, RootPolicy
 from relsign.formats.roster import Ed25519Key, Member, Role
 from relsign.formats.tuf import TufSignature
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.root import open_root
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

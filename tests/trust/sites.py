@@ -19,7 +19,7 @@ from relsign.publish.index import (
     release_entry,
     store_index,
 )
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.root import open_root
 from tests.verify.releases import (
     ARTIFACT,

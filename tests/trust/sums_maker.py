@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from relsign.formats.sums_policy import parse_sums_policy
-from relsign.trust.sums import SumsReport, check_sums
+from relsign.trust.sums.look import SumsReport, check_sums
 from relsign.verify.sums import FileVerdict
 from tests.build.gnupg_home import GnuPG
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from relsign.errors import HostError
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.root import open_root
 from tests.forks import ended, forked
 from tests.trust.roots import NOON, pinned, root, seen, signed_root

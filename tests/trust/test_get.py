@@ -27,8 +27,8 @@ from relsign.publish.index import (
 )
 from relsign.system.fetch import Progress
 from relsign.trust.get import PART, Wish, find_pin_name, get_release
-from relsign.trust.refresh import refresh
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
+from relsign.trust.publication.refresh import refresh
 from relsign.verify.demands import Demands
 from relsign.verify.root import open_root
 from relsign.verify.verdict import Word

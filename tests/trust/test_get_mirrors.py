@@ -22,8 +22,8 @@ from relsign.publish.index import (
     store_index,
 )
 from relsign.trust.get import Wish, get_release
-from relsign.trust.refresh import refresh
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
+from relsign.trust.publication.refresh import refresh
 from relsign.verify.verdict import Word
 from tests.trust.sites import Site, publishing_root
 from tests.verify.releases import (

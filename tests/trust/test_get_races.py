@@ -17,7 +17,7 @@ from relsign.errors import HostError, InputError
 from relsign.formats.memory import Seen
 from relsign.system.fetch import network_environment
 from relsign.trust.get import PART, Wish, get_release
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.verdict import Word
 from tests.build.served import served
 from tests.forks import ended, forked

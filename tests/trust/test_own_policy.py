@@ -9,7 +9,7 @@ import pytest
 from relsign.cli.places import own_policy_file, trust_folder
 from relsign.errors import InputError
 from relsign.formats.own_policy import OwnPolicy, parse_own_policy
-from relsign.trust.own_policy import demands_for, read_own_policy
+from relsign.trust.pins.own_policy import demands_for, read_own_policy
 from relsign.verify.demands import Demands, Level
 
 WHOLE = b"""

@@ -19,7 +19,7 @@ from relsign.errors import (
     RelsignError,
     VerificationError,
 )
-from relsign.trust.pinning import (
+from relsign.trust.pins.pinning import (
     Offer,
     Standing,
     compare,
@@ -29,7 +29,7 @@ from relsign.trust.pinning import (
     root_address,
     standing_of,
 )
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.root import open_root
 from tests.trust.roots import NOON, PEOPLE, fork_root, pinned, root, seen, signed_root
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from relsign.errors import HostError, InputError, NoRootError, NotEnoughError, VerificationError
-from relsign.trust.own_folder import alone, is_own_folder
-from relsign.trust.pin_folder import PinFolder
-from relsign.trust.store import TrustStore
+from relsign.trust.pins.folder import PinFolder
+from relsign.trust.pins.own_folder import alone, is_own_folder
+from relsign.trust.pins.store import TrustStore
 from relsign.verify.root import open_root
 from tests.formats.bad_names import BAD_NAMES
 from tests.trust.roots import NOON, fork_root, pinned, root, seen, signed_root
@@ -345,7 +345,7 @@ def test_a_middle_root_that_was_lost_comes_back(store: TrustStore) -> None:
 
 
 def test_a_walk_is_bounded(store: TrustStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relsign.trust.store.MAX_ROTATIONS", 1)
+    monkeypatch.setattr("relsign.trust.pins.store.MAX_ROTATIONS", 1)
     store.accept_root("demo", signed_root(root(2)))
     with pytest.raises(InputError, match="more than 1 versions"):
         store.accept_root("demo", signed_root(root(3)))

@@ -10,7 +10,8 @@ import pytest
 
 from relsign.crypto.openpgp_armor import armor, dearmor
 from relsign.errors import InputError
-from relsign.trust import sums, sums_keys
+from relsign.trust.sums import keys as sums_keys
+from relsign.trust.sums import look as sums
 from relsign.verify.verdict import Word
 from tests.crypto.openpgp_maker import (
     DAY,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from relsign.crypto.openpgp_armor import dearmor
-from relsign.trust.sums_gpg import _as_message, open_verifier
+from relsign.trust.sums.gpg import _as_message, open_verifier
 from relsign.verify.sums_people import read_key_file
 from relsign.verify.verdict import Word
 from tests.trust.sums_broken import (

@@ -10,9 +10,9 @@ import pytest
 
 from relsign.formats.names import Digest
 from relsign.formats.sums_policy import parse_sums_policy
-from relsign.trust.sums import SumsReport
-from relsign.trust.sums_report import SCHEMA, sums_csv, sums_json, sums_table
-from relsign.trust.sums_tree import Finding
+from relsign.trust.sums.look import SumsReport
+from relsign.trust.sums.report import SCHEMA, sums_csv, sums_json, sums_table
+from relsign.trust.sums.tree import Finding
 from relsign.verify.sums import ArtifactVerdict, Vote, judge_files
 from relsign.verify.sums_people import People
 from relsign.verify.verdict import Word

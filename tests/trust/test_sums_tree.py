@@ -10,9 +10,9 @@ import pytest
 
 from relsign.errors import InputError, NotEnoughError
 from relsign.formats.sums_policy import SumsPolicy, parse_sums_policy
-from relsign.trust import sums_tree
-from relsign.trust.sums_keys import read_key_folder
-from relsign.trust.sums_tree import Evidence, Finding, read_batches, read_evidence, walk_sums
+from relsign.trust.sums import tree as sums_tree
+from relsign.trust.sums.keys import read_key_folder
+from relsign.trust.sums.tree import Evidence, Finding, read_batches, read_evidence, walk_sums
 
 SIGNATURE = bytes([0xC2, 2, 4, 0])
 """A signature packet's frame."""

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from relsign.errors import HostError, InputError, NotEnoughError, RelsignError, VerificationError
 from relsign.system.fetch import FetchLimits
-from relsign.trust.listing import read_listing
-from relsign.trust.repository import Place, TufClient, project_place
+from relsign.trust.publication.listing import read_listing
+from relsign.trust.publication.repository import Place, TufClient, project_place
 from tests.trust.tuf_repository import NOW, Repository, serving
 from tests.trust.tuf_user import User
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from relsign.errors import HostError, NotEnoughError, VerificationError
-from relsign.trust.repository import Place, TufClient
+from relsign.trust.publication.repository import Place, TufClient
 from tests.trust.tuf_repository import FAR, NOW, PAST, Repository, sealed, serving
 from tests.trust.tuf_user import User
 

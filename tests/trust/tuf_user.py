@@ -10,7 +10,7 @@ import pytest
 
 from relsign.errors import RelsignError
 from relsign.system.fetch import FetchLimits
-from relsign.trust.repository import Place, TufClient
+from relsign.trust.publication.repository import Place, TufClient
 from tests.trust.tuf_repository import NOW, TufServer
 
 

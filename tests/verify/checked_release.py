@@ -8,7 +8,7 @@ from relsign.crypto.digest import sha256_hex
 from relsign.formats.fingerprint import EnvironmentDigest, Fingerprint
 from relsign.formats.link import Link, link_file_name
 from relsign.formats.names import Digest
-from relsign.sign.links import make_links
+from relsign.sign.evidence.links import make_links
 from tests.verify.releases import (
     ARTIFACT,
     RECIPE,

@@ -20,7 +20,7 @@ from relsign.formats.policy import Diversity, Freshness
 from relsign.formats.root import Root
 from relsign.formats.statement import PreviousRelease
 from relsign.publish.index import NextIndex, PresentIndex, Publisher, next_index, release_entry
-from relsign.sign.links import make_links
+from relsign.sign.evidence.links import make_links
 from relsign.verify.commitments import commitment_digest
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.freshness import ListingFiles

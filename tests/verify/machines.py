@@ -22,7 +22,7 @@ from relsign.formats.link import (
     link_file_name,
 )
 from relsign.formats.names import Digest
-from relsign.sign.links import seal
+from relsign.sign.evidence.links import seal
 from relsign.verify.agreement import Report, Reports, read_reports
 from relsign.verify.commitments import commitment_digest
 

@@ -44,8 +44,8 @@ from relsign.formats.statement import (
     Subject,
 )
 from relsign.formats.tuf import TufSignature
-from relsign.sign.layout import compile_layout
-from relsign.sign.links import make_links
+from relsign.sign.evidence.links import make_links
+from relsign.sign.rules.layout import compile_layout
 from relsign.verify.decision import Decision, Question, decide
 from relsign.verify.demands import Demands
 

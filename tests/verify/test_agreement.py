@@ -11,7 +11,7 @@ from relsign.errors import NotEnoughError, RelsignError, VerificationError
 from relsign.formats.envelope import parse_envelope
 from relsign.formats.link import ReleaseBinding, parse_link
 from relsign.formats.policy import Diversity
-from relsign.sign.links import seal
+from relsign.sign.evidence.links import seal
 from relsign.verify.agreement import Reports, find_agreement, own_evidence
 from relsign.verify.diversity import require_diversity
 from tests.verify.machines import (

@@ -12,7 +12,7 @@ from relsign.errors import NotEnoughError, VerificationError
 from relsign.formats.layout import Layout
 from relsign.formats.link import ReleaseBinding, Sha256
 from relsign.formats.names import Digest
-from relsign.sign.layout import MAX_SINGLE_RULES
+from relsign.sign.rules.layout import MAX_SINGLE_RULES
 from relsign.verify.agreement import Agreement, OwnEvidence, own_evidence
 from relsign.verify.checks import count_checked, require_checked
 from relsign.verify.demands import Demands

@@ -14,7 +14,7 @@ from relsign.formats.commitment import MAX_COMMITMENT_BYTES
 from relsign.formats.envelope import INTOTO_PAYLOAD, Envelope, parse_envelope
 from relsign.formats.link import Byproducts
 from relsign.formats.names import Digest
-from relsign.sign.links import seal
+from relsign.sign.evidence.links import seal
 from relsign.verify.agreement import Agreement, find_agreement
 from relsign.verify.commitments import (
     MAX_OPENED,

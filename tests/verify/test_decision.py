@@ -18,7 +18,7 @@ from relsign.formats.link import link_file_name
 from relsign.formats.names import Digest
 from relsign.formats.policy import Revocation
 from relsign.formats.statement import PreviousRelease
-from relsign.sign.links import make_links
+from relsign.sign.evidence.links import make_links
 from relsign.verify.decision import decide
 from relsign.verify.verdict import STEPS, Outcome, Row, Verdict, Word
 from tests.verify.broken import (

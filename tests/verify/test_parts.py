@@ -17,7 +17,7 @@ from relsign.formats.layout import Layout, release_inspection
 from relsign.formats.link import ReleaseBinding, Sha256
 from relsign.formats.names import Digest
 from relsign.formats.statement import FingerprintId, Subject
-from relsign.sign.links import BuildTimes, make_provenance
+from relsign.sign.evidence.links import BuildTimes, make_provenance
 from relsign.verify.agreement import Agreement, find_agreement, own_evidence, read_reports
 from relsign.verify.decision import Question, decide
 from relsign.verify.fingerprint import materials_of, products_of, verify_fingerprints

@@ -10,7 +10,7 @@ import pytest
 from relsign.formats.link import Sha256
 from relsign.formats.names import Digest
 from relsign.formats.provenance import Provenance, ResolvedDependency
-from relsign.sign.links import BuildTimes, make_provenance
+from relsign.sign.evidence.links import BuildTimes, make_provenance
 from tests.verify.releases import Release, make_fingerprint, sealed
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

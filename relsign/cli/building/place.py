@@ -17,8 +17,8 @@ from relsign.cli.talk import talk
 from relsign.crypto.digest import sha256_hex
 from relsign.crypto.words import digest_words
 from relsign.formats.fingerprint import Fingerprint
-from relsign.sign.commit import BuiltRelease, make_held_folder
-from relsign.sign.links import make_links, sign_evidence
+from relsign.sign.evidence.commit import BuiltRelease, make_held_folder
+from relsign.sign.evidence.links import make_links, sign_evidence
 from relsign.sign.places import check_release_folder, is_real_folder
 from relsign.system.files import (
     exchange_folders,

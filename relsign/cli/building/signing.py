@@ -16,7 +16,7 @@ from relsign.crypto.keys import Party, check_members, parties_of
 from relsign.crypto.raw_signing import Sign
 from relsign.errors import InputError
 from relsign.formats.fingerprint import Fingerprint, ProfileDigest
-from relsign.sign.commit import (
+from relsign.sign.evidence.commit import (
     BuiltRelease,
     Held,
     commit_build,
@@ -30,7 +30,7 @@ from relsign.sign.commit import (
     reveal_build,
     shown_fingerprints,
 )
-from relsign.sign.keystore import KeyStore
+from relsign.sign.keys.keystore import KeyStore
 from relsign.system.clock import now_utc
 from relsign.system.workspace import ReleaseFolder, Workspace
 

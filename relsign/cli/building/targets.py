@@ -23,9 +23,9 @@ from relsign.cli.talk import talk
 from relsign.formats.fingerprint import Fingerprint
 from relsign.formats.recipe import Check, Target, sbom_file
 from relsign.formats.twin import Twin
-from relsign.sign.commit import BuiltRelease
-from relsign.sign.links import BuildTimes, Papers, describe_host
-from relsign.sign.papers import find_papers
+from relsign.sign.evidence.commit import BuiltRelease
+from relsign.sign.evidence.links import BuildTimes, Papers, describe_host
+from relsign.sign.evidence.papers import find_papers
 from relsign.system.files import make_folder, write_whole
 from relsign.system.machine import machine_platform, operating_system
 from relsign.system.workspace import Workspace

@@ -19,10 +19,10 @@ from relsign.formats.fingerprint import Fingerprint, ProfileDigest
 from relsign.formats.link import MAX_LINK_BYTES, ReleaseBinding, link_file_name, parse_link
 from relsign.formats.provenance import parse_provenance, provenance_file_name
 from relsign.formats.recipe import sbom_file
-from relsign.sign.checks import check_environments
-from relsign.sign.finished import find_finished, is_signed
-from relsign.sign.links import make_links
-from relsign.sign.papers import MAX_SBOM_BYTES
+from relsign.sign.evidence.checks import check_environments
+from relsign.sign.evidence.finished import find_finished, is_signed
+from relsign.sign.evidence.links import make_links
+from relsign.sign.evidence.papers import MAX_SBOM_BYTES
 from relsign.sign.places import is_real_folder
 from relsign.system.clock import now_utc
 from relsign.system.files import hash_file, read_bounded

@@ -19,11 +19,11 @@ from relsign.sign.ceremony.outputs import rounds
 from relsign.sign.ceremony.session import FIRST_ROUND, Session, standing
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Identity
-from relsign.sign.group_people import identity_party
-from relsign.sign.group_release import group_signing
-from relsign.sign.groups import read_group
-from relsign.sign.keystore import KeyStore
-from relsign.sign.root import current_root
+from relsign.sign.groups.people import identity_party
+from relsign.sign.groups.release import group_signing
+from relsign.sign.groups.shares import read_group
+from relsign.sign.keys.keystore import KeyStore
+from relsign.sign.rules.root import current_root
 from relsign.system.clock import now_utc
 from relsign.system.files import read_bounded
 from relsign.system.workspace import MAX_TEXT_BYTES, Workspace

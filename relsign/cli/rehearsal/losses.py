@@ -14,8 +14,8 @@ from relsign.cli.rehearsal.making import (
 )
 from relsign.cli.rehearsal.stage import Stage, WentOtherwiseError
 from relsign.errors import InputError
-from relsign.sign.attendance import present_group
-from relsign.sign.groups import belongings_of, open_share
+from relsign.sign.groups.attendance import present_group
+from relsign.sign.groups.shares import belongings_of, open_share
 
 
 def lose_share(stage: Stage) -> None:

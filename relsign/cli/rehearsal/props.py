@@ -19,9 +19,9 @@ from relsign.formats.fingerprint import (
 )
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.formats.names import Digest
-from relsign.sign.group_people import identity_party
-from relsign.sign.keystore import KeyStore
-from relsign.sign.links import BuildTimes, sign_evidence
+from relsign.sign.evidence.links import BuildTimes, sign_evidence
+from relsign.sign.groups.people import identity_party
+from relsign.sign.keys.keystore import KeyStore
 from relsign.system.clock import now_utc
 from relsign.system.files import make_folder, write_whole
 

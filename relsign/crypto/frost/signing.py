@@ -1,7 +1,7 @@
 """Two rounds to one signature: commit to nonces, answer with shares, add them up (RFC 9591, 5).
 
 Decides whether a commitment list may be answered and whose share is wrong; keeps
-nothing.  That nonces answer once, ever, is the duty of `relsign.sign.nonces`: they
+nothing.  That nonces answer once, ever, is the duty of `relsign.sign.groups.nonces`: they
 come in as seeds, and a second answer under one seed gives the share away.
 
     group, share = ...                                     # from keygen or a vault

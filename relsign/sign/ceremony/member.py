@@ -40,7 +40,7 @@ from relsign.sign.ceremony.session import (
     standing,
 )
 from relsign.sign.exchanges.interface import Exchange, Identity
-from relsign.sign.nonces import NonceStore, Seeds
+from relsign.sign.groups.nonces import NonceStore, Seeds
 
 MAX_MOVES = 8
 """Of one visit: commit, answer, answer, and the same of one more attempt."""

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from relsign.errors import HostError, InputError, NotEnoughError
 from relsign.formats.roster import RsaScheme
-from relsign.sign.key_uri import Pkcs11Uri
+from relsign.sign.keys.uri import Pkcs11Uri
 from relsign.sign.signers.interface import PSS_SHA256, PublicIdentity, check_signature
 from relsign.system.files import host_error
 

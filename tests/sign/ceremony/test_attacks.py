@@ -11,7 +11,10 @@ import pytest
 from relsign.errors import InputError
 from relsign.formats.ceremony import CEREMONY_PAYLOAD, Dealing
 from relsign.formats.charter import Group, Transcript
-from relsign.sign.attendance import (
+from relsign.sign.ceremony.charter import agree, ceremony_id, reshare_charter
+from relsign.sign.ceremony.member import seal_message
+from relsign.sign.ceremony.steps import listen
+from relsign.sign.groups.attendance import (
     CERTIFICATE_FILE,
     CHARTER_FILE,
     attend,
@@ -19,10 +22,7 @@ from relsign.sign.attendance import (
     propose,
     transcript_name,
 )
-from relsign.sign.ceremony.charter import agree, ceremony_id, reshare_charter
-from relsign.sign.ceremony.member import seal_message
-from relsign.sign.ceremony.steps import listen
-from relsign.sign.groups import GROUP_FILE, has_share
+from relsign.sign.groups.shares import GROUP_FILE, has_share
 from tests.sign.test_attendance import EXPIRES, NAMES, World, keygen, people
 
 

@@ -33,7 +33,7 @@ from relsign.sign.ceremony.session import Session
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.exchanges.interface import Exchange, Identity, Received
 from relsign.sign.exchanges.remembering import RememberingExchange
-from relsign.sign.nonces import NonceStore
+from relsign.sign.groups.nonces import NonceStore
 from tests.sign.ceremony.signers import NOW, deal_group, demo_session, identity_of, raw_public
 
 NAMES = ("alice", "bob", "carol")

@@ -1,0 +1,1 @@
+"""Private keys and sealed secrets on this machine, and what opens them."""

@@ -1,0 +1,1 @@
+"""What a publication says today: roots and releases, by a TUF client."""

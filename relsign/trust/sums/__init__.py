@@ -1,0 +1,1 @@
+"""Other people's signed manifests: a tree of them, from disk to a report."""
