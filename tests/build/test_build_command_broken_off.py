@@ -270,7 +270,7 @@ def test_a_project_that_cannot_be_written_is_said_before_anything_is_built(
 def test_a_build_killed_while_it_signs_is_signed_the_next_time(place: Place) -> None:
     place.add_builder()
     place.recipe(target("x", "echo one >x.bin"))
-    first = KILL.format(module="sign.links", name="make_provenance")
+    first = KILL.format(module="sign.evidence.links", name="make_provenance")
     with place.signing() as words, place.started(*words, first=first) as process:
         assert process.wait(SECONDS) == -signal.SIGKILL
     assert [name for name in place.files() if not name.startswith("builds/.")] == []
@@ -422,10 +422,27 @@ def test_a_check_that_is_ended_leaves_nothing(place: Place, engine: Engine, tmp_
     assert list(folder.iterdir()) == []
 
 
+def test_a_check_that_is_ended_leaves_nothing_in_the_other_engine_either(
+    place: Place, podman: Engine, podman_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert podman_image
+    monkeypatch.setenv("RELSIGN_OTHER_ENGINE", podman.url)
+    place.recipe(target("x", "test $(umask) = 0022 || sleep 300; touch x.bin"))
+    with place.started(first="import sys; sys.argv[1] = 'check'") as process:
+        read_until(process, "build 2")
+        while len(left_by(process.pid, podman)) < len(("container", "volume")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 130
+    assert left_by(process.pid, podman) == []
+
+
 COMMITTING = {
-    "it commits": KILL.format(module="sign.commit", name="make_commitment"),
-    "the held build is moved": KILL.format(module="sign.commit", name="_put"),
-    "the commitment comes out": KILL.format(module="sign.commit", name="publish_commitment"),
+    "it commits": KILL.format(module="sign.evidence.commit", name="make_commitment"),
+    "the held build is moved": KILL.format(module="sign.evidence.commit", name="_put"),
+    "the commitment comes out": KILL.format(
+        module="sign.evidence.commit", name="publish_commitment"
+    ),
 }
 
 

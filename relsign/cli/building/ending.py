@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator, Mapping
 
 from relsign.build.ending import ending_on_signals
-from relsign.build.engine.connection import connect
+from relsign.build.engine.connection import connect, other_engine
 from relsign.build.jobs import remove_own
-from relsign.errors import HostError
+from relsign.errors import RelsignError
 
 STDERR = 2
 SHOW_CURSOR = "\x1b[?25h"
@@ -27,8 +27,12 @@ def cleaning_up(environment: Mapping[str, str]) -> Iterator[None]:
             yield
         except BaseException:
             # What is being raised says more than an engine that does not answer.
-            with contextlib.suppress(HostError), connect(environment) as engine:
+            with contextlib.suppress(RelsignError), connect(environment) as engine:
                 remove_own(engine)
+                # Twins may be built there, too.
+                if (other := other_engine(environment, engine)) is not None:
+                    with other:
+                        remove_own(other)
             raise
 
 
