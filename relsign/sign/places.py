@@ -6,8 +6,12 @@ writes there checks each folder on the way first.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from relsign.errors import InputError
@@ -48,3 +52,19 @@ def make_real_folder(path: Path) -> None:
     """Create a folder if it is missing; raise InputError if a link or file is in its place."""
     if not is_real_folder(path):
         make_folder(path)
+
+
+@contextlib.contextmanager
+def staged_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder under a name nobody can know: nothing can lie in wait there.
+
+    Its end says whose it is, so that the next build removes what a killed process left.
+    """
+    try:
+        staged = Path(tempfile.mkdtemp(prefix=".", suffix=f".{os.getpid()}.tmp", dir=parent))
+    except OSError as error:
+        raise host_error(error, parent) from error
+    try:
+        yield staged
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)

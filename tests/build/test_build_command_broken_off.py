@@ -440,6 +440,7 @@ def test_a_check_that_is_ended_leaves_nothing_in_the_other_engine_either(
 COMMITTING = {
     "it commits": KILL.format(module="sign.evidence.commit", name="make_commitment"),
     "the held build is moved": KILL.format(module="sign.evidence.commit", name="_put"),
+    "the commitment is put there": KILL.format(module="sign.evidence.commit", name="sync_folder"),
     "the commitment comes out": KILL.format(
         module="sign.evidence.commit", name="publish_commitment"
     ),

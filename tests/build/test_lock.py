@@ -108,6 +108,7 @@ def test_an_archive_without_a_signature_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.slow
 def test_the_same_definition_gives_the_same_lock_twice(tmp_path: Path) -> None:
     definition = parse_builder(SMALL)
     store = Store(tmp_path / "store")

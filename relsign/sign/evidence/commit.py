@@ -18,7 +18,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -54,7 +53,12 @@ from relsign.formats.twin import Twin
 from relsign.sign.evidence.links import BuildTimes, seal, sign_evidence
 from relsign.sign.evidence.materials import require_own_materials
 from relsign.sign.evidence.papers import find_papers
-from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
+from relsign.sign.places import (
+    check_release_folder,
+    is_real_folder,
+    make_real_folder,
+    staged_folder,
+)
 from relsign.system.files import (
     exchange_folders,
     host_error,
@@ -185,7 +189,7 @@ def publish_commitment(release: ReleaseFolder, party: Party) -> Path:
         if is_real_folder(final) and read_bounded(final / name, MAX_COMMITMENT_BYTES) == data:
             return final / name
     make_real_folder(release.builds)
-    with _staging(release.builds) as staged:
+    with staged_folder(release.builds) as staged:
         write_whole(staged / name, data)
         staged.chmod(0o755)
         _put(staged, final)
@@ -352,19 +356,6 @@ def _fingerprints(folder: Path, targets: tuple[str, ...]) -> tuple[Fingerprint, 
         parse_fingerprint(read_bounded(folder / file, MAX_FINGERPRINT_BYTES), file)
         for file in files
     )
-
-
-@contextlib.contextmanager
-def _staging(parent: Path) -> Iterator[Path]:
-    """Make a folder under a name nobody can know: nothing can lie in wait there."""
-    try:
-        staged = Path(tempfile.mkdtemp(prefix=".", dir=parent))
-    except OSError as error:
-        raise host_error(error, parent) from error
-    try:
-        yield staged
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _put(staged: Path, final: Path) -> None:

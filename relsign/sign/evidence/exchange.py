@@ -7,12 +7,9 @@ symbolic link is followed, there or here.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -31,7 +28,12 @@ from relsign.formats.statement import parse_statement
 from relsign.sign.evidence.received import ARTIFACTS, ReceivedBuild, copy_artifact, read_received
 from relsign.sign.exchanges.directory import DirectoryExchange
 from relsign.sign.merge import add_signatures
-from relsign.sign.places import check_release_folder, is_real_folder, make_real_folder
+from relsign.sign.places import (
+    check_release_folder,
+    is_real_folder,
+    make_real_folder,
+    staged_folder,
+)
 from relsign.sign.release import read_statement
 from relsign.system.files import host_error, make_folder, read_bounded, sync_folder, write_whole
 from relsign.system.workspace import ReleaseFolder
@@ -131,26 +133,13 @@ def _take_build(work: _Exchange, builder: Party) -> str:
         if not received.files and not received.artifacts:
             return ""
     make_real_folder(mine.builds)
-    with _staging(mine.builds) as staged:
+    with staged_folder(mine.builds) as staged:
         _copy_build(build, staged, received)
         if fresh:
             _move_into_place(staged, final)
         elif not _move_each(staged, final):
             return ""
     return place
-
-
-@contextlib.contextmanager
-def _staging(builds: Path) -> Iterator[Path]:
-    """Make a folder under a name nobody can know: nothing can lie in wait there."""
-    try:
-        staged = Path(tempfile.mkdtemp(prefix=".", dir=builds))
-    except OSError as error:
-        raise host_error(error, builds) from error
-    try:
-        yield staged
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _missing(final: Path, here: dict[str, bytes], received: ReceivedBuild) -> ReceivedBuild:

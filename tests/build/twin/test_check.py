@@ -73,6 +73,7 @@ def test_chance_is_not_blamed_on_a_knob(checks: CheckRoom) -> None:
     assert result.blames[0].cause_names
 
 
+@pytest.mark.slow
 def test_two_knobs_that_only_differ_together(checks: CheckRoom) -> None:
     both = '[ "$(uname -n)" = build ] || [ "$(umask)" = 0022 ] || echo both; echo'
     result = checks.check(
