@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from relsign.cli.options import project_option, show_path
+from relsign.cli.options import EXISTING, project_option, show_path
 from relsign.cli.talk import talk
 from relsign.errors import InputError
 from relsign.formats.recipe import parse_recipe
 from relsign.system.files import write_whole
 from relsign.system.workspace import Workspace
 
-RECIPE = """\
+if TYPE_CHECKING:
+    from relsign.build.inputs.git_source import NamedCommit
+
+LANGUAGES = ("c", "cmake", "go", "java", "node", "python", "rust")
+"""Each has its target and its builder in the folder `starts`."""
+
+PROJECT = """\
 # What to build, from which sources, in which environment.
 # Reference: docs/reference/recipe.md
 
 [project]
-name = "{name}"
-version = "{version}"
+name = "@NAME@"
+version = "@VERSION@"
 
+"""
+
+ARCHIVE = """\
 [[source]]
 kind = "archive"                # or debian-source, pypi-sdist, git
-name = "{name}"
-url = "https://example.invalid/{name}-{version}.tar.gz"
-file = "{name}-{version}.tar.gz"
+name = "@NAME@"
+url = "https://example.invalid/@NAME@-@VERSION@.tar.gz"
+file = "@NAME@-@VERSION@.tar.gz"
 sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 
-[[target]]
-name = "linux-amd64"
-builder = "debian-c"            # builders/debian-c/builder.toml
-source_date_epoch = 0           # seconds since 1970, or "unset"
-commands = [
-    "./configure --prefix=/usr",
-    "make",
-    "make install DESTDIR=$PWD/stage",
-]
-pack = [{{ directory = "stage", name = "{name}-{version}-linux-amd64.tar.gz" }}]
+"""
+
+GIT = """\
+[[source]]
+kind = "git"
+name = "@NAME@"
+url = @URL@
+commit = "@COMMIT@"
+sha256 = "@SHA256@"
+
 """
 
 POLICY = """\
@@ -53,42 +67,79 @@ builders = 2
 organisations = 2
 """
 
-BUILDER = """\
-# The environment: `relsign lock debian-c` resolves it into builder.lock.
-
-name = "debian-c"
-suite = "bookworm"
-packages = ["gcc", "libc6-dev", "make"]
-"""
-
 
 @click.command(short_help="Write the files a project needs.")
 @click.argument("name")
 @click.argument("version")
+@click.option("--language", type=click.Choice(LANGUAGES), default="c", show_default=True,
+              help="How it is built: commands and environment to begin with.")  # fmt: skip
+@click.option("--git", "checkout", type=EXISTING, metavar="CHECKOUT",
+              help="Your clone of its sources: fills in a commit's id, digest, time.")  # fmt: skip
+@click.option("--commit", metavar="NAME", help="Tag, branch or commit in it.  [default: HEAD]")
 @project_option
-def init(name: str, version: str, workspace: Workspace) -> None:
+def init(
+    name: str, version: str, language: str, checkout: Path | None, commit: str | None,
+    workspace: Workspace,
+) -> None:  # fmt: skip
     """Write relsign.toml, policies/release.toml and a builder for project NAME VERSION.
 
-    Files that are there already are never changed.
+    Files that are there already are never changed. docs/how-to has the way from here to
+    a project that anybody can build again.
+
+    \b
+    Examples
+      relsign init hello 1.0 --language rust --git ~/src/hello --commit v1.0
+      relsign init gzip 1.12
     """
-    recipe = RECIPE.format(name=name, version=version).encode()
+    if commit is not None and checkout is None:
+        raise InputError("a commit of which sources?", hint="name your clone: --git CHECKOUT")
+    words = {"NAME": name, "VERSION": version, "MODULE": name.lower().replace("-", "_")}
+    _require_names(name, version, _recipe(language, None, words))
+    found = None if checkout is None else _named_commit(checkout, commit or "HEAD")
+    recipe = _recipe(language, found, words)
+    builder = f"debian-{language}"
+    for path, text in (
+        (workspace.recipe_file, recipe),
+        (workspace.policy_file, POLICY),
+        (workspace.builder_folder(builder) / "builder.toml", _start(f"{language}.builder.toml")),
+    ):
+        if path.exists():
+            talk(f"kept   {show_path(path)}")
+        else:
+            write_whole(path, text.encode())
+            talk(f"wrote  {show_path(path)}")
+    talk(f"Next: edit relsign.toml, then `relsign lock {builder}` and `relsign build`")
+
+
+def _named_commit(checkout: Path, commit: str) -> NamedCommit:
+    from relsign.build.inputs.git_source import name_commit
+
+    return name_commit(checkout, commit)
+
+
+def _recipe(language: str, found: NamedCommit | None, words: dict[str, str]) -> str:
+    """Return the recipe with every word between two @ put in."""
+    text = PROJECT + (GIT if found else ARCHIVE) + _start(f"{language}.target.toml")
+    words = {**words, "EPOCH": "0" if found is None else str(found.epoch)}
+    if found is not None:
+        # What stands in double quotes in TOML is written as in JSON.
+        url = json.dumps(found.url)
+        words |= {"URL": url, "COMMIT": found.commit, "SHA256": found.sha256}
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", value)
+    return text
+
+
+def _require_names(name: str, version: str, recipe: str) -> None:
     try:
-        parse_recipe(recipe)
+        parse_recipe(recipe.encode())
     except InputError as error:
         raise InputError(
             "not an acceptable name or version",
             got=f"{name!a} {version!a}"[:100],
             hint="letters, digits, dot, dash, plus; no space and no slash",
         ) from error
-    builder = workspace.builder_folder("debian-c") / "builder.toml"
-    for path, data in (
-        (workspace.recipe_file, recipe),
-        (workspace.policy_file, POLICY.encode()),
-        (builder, BUILDER.encode()),
-    ):
-        if path.exists():
-            talk(f"kept   {show_path(path)}")
-        else:
-            write_whole(path, data)
-            talk(f"wrote  {show_path(path)}")
-    talk("Next: edit relsign.toml, make keys with `relsign key new`, then `relsign lock debian-c`")
+
+
+def _start(file: str) -> str:
+    return (files("relsign.cli") / "starts" / file).read_text(encoding="utf-8")

@@ -13,15 +13,18 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
 from relsign.build.inputs.upstream import UpstreamSigned, verify_upstream
 from relsign.build.store import Store
-from relsign.errors import HostError, VerificationError
+from relsign.errors import HostError, InputError, VerificationError
+from relsign.formats.canonical import shorten
+from relsign.formats.names import Digest
 from relsign.formats.recipe import Git, TagSignature
 from relsign.system.fetch import network_environment, redacted
-from relsign.system.files import write_whole
+from relsign.system.files import hash_file, write_whole
 from relsign.system.process import require_program, run_program
 
 PROTOCOLS = "https:http:ssh:git:file"
@@ -36,6 +39,9 @@ SETTINGS = {
     "tar.umask": "0022",
     "transfer.credentialsInUrl": "allow",
 }
+_PUBLIC_URL = re.compile(r"(?:(?:https|git)://|ssh://(?:[\w.-]+@)?)[\w.-]+(?::\d+)?/[\x21-\x7e]+")
+"""An address that another machine may reach, and that holds no password."""
+_SHORT_URL = re.compile(r"([\w.-]+@[\w.-]+):([\x21-\x7e]+)")
 _BEGIN_SIGNATURE = re.compile(rb"^-----BEGIN PGP SIGNATURE-----$", re.MULTILINE)
 
 
@@ -59,6 +65,58 @@ def fetch_commit(
         if source.tag is None:
             return None
         return _verify_tag(repository, source.tag, source.commit, certificate, f"{where}.tag")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCommit:
+    """What a recipe says of a commit: where it is, its id, its tar's digest, and when it was made.
+
+    `epoch` is the committer's time in seconds since 1970.
+    """
+
+    url: str
+    commit: str
+    sha256: Digest
+    epoch: int
+
+
+def name_commit(checkout: Path, name: str) -> NamedCommit:
+    """Return the commit that `name` (a tag, a branch, HEAD) means in a person's own checkout.
+
+    Its address is that of the remote ``origin``, without it the checkout's own.  Raises
+    InputError for no checkout and for what is no commit in it, HostError if git fails.
+    """
+    folder = checkout.absolute()
+    own = folder / ".git" if os.path.lexists(folder / ".git") else folder
+    found = _try(own, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if found.returncode:
+        raise InputError(
+            "no such commit in this checkout",
+            where=os.fspath(folder),
+            expected="a tag, a branch or a commit",
+            got=shorten(name),
+            hint="`git log --oneline` there lists commits; is it a checkout, and yours?",
+        )
+    commit = found.stdout.decode("ascii").strip()
+    with tempfile.TemporaryDirectory(prefix="relsign-") as temporary:
+        # As whoever builds gets it: attributes and settings of this checkout have no say.
+        repository = Path(temporary, "repository")
+        _git(repository, "init", "--quiet", "--bare", "--", os.fspath(repository))
+        plain = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1")
+        _git(repository, *plain, "--", os.fspath(folder), commit)
+        tar = Path(temporary, "commit.tar")
+        _git(repository, "archive", "--format=tar", f"--output={tar}", commit)
+        time = _try(repository, "log", "-1", "--format=%ct", commit).stdout.decode("ascii")
+        origin = _try(own, "config", "--get", "remote.origin.url").stdout.decode().strip()
+        digest = hash_file(tar).sha256
+    return NamedCommit(_address(origin) or folder.as_uri(), commit, digest, int(time))
+
+
+def _address(origin: str) -> str:
+    """Return an address for a recipe, empty where this one is of no use to others."""
+    if short := _SHORT_URL.fullmatch(origin):
+        return f"ssh://{short[1]}/{short[2].lstrip('/')}"
+    return origin if _PUBLIC_URL.fullmatch(origin) else ""
 
 
 def _fetch(repository: Path, source: Git, where: str) -> None:
