@@ -51,7 +51,7 @@ class NoteSignature(Value, frozen=True):
 
     def to_text(self) -> str:
         """Return the line, with its newline."""
-        return f"{_DASH}{self.name} {_encode(self.key_id + self.signature)}\n"
+        return f"{_DASH}{self.name} {encode_base64(self.key_id + self.signature)}\n"
 
 
 class Checkpoint(Value, frozen=True):
@@ -66,7 +66,7 @@ class Checkpoint(Value, frozen=True):
 
     def body(self) -> bytes:
         """Return the note text, which the signatures are over."""
-        lines = (self.origin, str(self.size), _encode(self.root), *self.extensions)
+        lines = (self.origin, str(self.size), encode_base64(self.root), *self.extensions)
         return "".join(f"{line}\n" for line in lines).encode()
 
     def to_bytes(self) -> bytes:
@@ -89,9 +89,9 @@ class LogProof(Value, frozen=True):
         """Return the text of a ``.tlog-proof`` file."""
         lines = [
             PROOF_HEADER,
-            *([f"extra {_encode(self.extra)}"] if self.extra else []),
+            *([f"extra {encode_base64(self.extra)}"] if self.extra else []),
             f"index {self.index}",
-            *(_encode(each) for each in self.hashes),
+            *(encode_base64(each) for each in self.hashes),
         ]
         return "".join(f"{line}\n" for line in lines).encode() + b"\n" + self.checkpoint.to_bytes()
 
@@ -120,12 +120,12 @@ def parse_log_proof(data: bytes, where: str = "release.tlog-proof") -> LogProof:
             raise InputError("extra line without data", where=f"{where}: extra")
     if not lines or not lines[0].startswith("index "):
         raise InputError("not a log proof", where=where, expected="a line: index N")
-    index = _count(lines.pop(0).removeprefix("index "), f"{where}: index")
+    index = parse_count(lines.pop(0).removeprefix("index "), f"{where}: index")
     if len(lines) > MAX_PATH:
         raise InputError("too many hashes", where=where, expected=f"at most {MAX_PATH}")
     return LogProof(
         index=index,
-        hashes=tuple(_hash(line, f"{where}: hash {n}") for n, line in enumerate(lines, 1)),
+        hashes=tuple(parse_hash(line, f"{where}: hash {n}") for n, line in enumerate(lines, 1)),
         checkpoint=_read_checkpoint(rest, f"{where}: checkpoint"),
         extra=extra,
     )
@@ -165,11 +165,11 @@ def _read_checkpoint(text: str, where: str) -> Checkpoint:
         case [origin, size, root, *extensions] if origin and all(extensions):
             return Checkpoint(
                 origin=origin,
-                size=_count(size, f"{where}: size"),
-                root=_hash(root, f"{where}: root"),
+                size=parse_count(size, f"{where}: size"),
+                root=parse_hash(root, f"{where}: root"),
                 extensions=tuple(extensions),
                 signatures=tuple(
-                    _signature(line, f"{where}: signature {n}")
+                    parse_signature(line, f"{where}: signature {n}")
                     for n, line in enumerate(signatures, 1)
                 ),
             )
@@ -178,7 +178,8 @@ def _read_checkpoint(text: str, where: str) -> Checkpoint:
     )
 
 
-def _signature(line: str, where: str) -> NoteSignature:
+def parse_signature(line: str, where: str) -> NoteSignature:
+    """Return the signature in one line of a note, without its newline; raise InputError."""
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not space or not is_key_name(name):
         raise InputError(
@@ -193,8 +194,8 @@ def _signature(line: str, where: str) -> NoteSignature:
     return NoteSignature(name, data[:KEY_ID_BYTES], data[KEY_ID_BYTES:])
 
 
-def _count(text: str, where: str) -> int:
-    """Return a decimal number of at most 63 bits, which has no leading zero."""
+def parse_count(text: str, where: str) -> int:
+    """Return a decimal number of at most 63 bits, which has no leading zero; raise InputError."""
     if not _COUNT.fullmatch(text) or int(text) > _MAX_COUNT:
         raise InputError(
             "not a number",
@@ -205,14 +206,16 @@ def _count(text: str, where: str) -> int:
     return int(text)
 
 
-def _hash(text: str, where: str) -> bytes:
+def parse_hash(text: str, where: str) -> bytes:
+    """Return the 32 bytes of a hash in base64; raise InputError."""
     data = _decode(text, where)
     if len(data) != HASH_BYTES:
         raise InputError("not a SHA-256 hash", where=where, got=f"{len(data)} bytes")
     return data
 
 
-def _encode(data: bytes) -> str:
+def encode_base64(data: bytes) -> str:
+    """Return standard base64 (RFC 4648, section 4)."""
     return base64.b64encode(data).decode("ascii")
 
 
@@ -222,6 +225,6 @@ def _decode(text: str, where: str) -> bytes:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError("not base64", where=where, got=shorten(text)) from error
-    if _encode(data) != text:
+    if encode_base64(data) != text:
         raise InputError("not canonical base64", where=where, got=shorten(text))
     return data
