@@ -15,7 +15,7 @@ from relsign.formats.canonical import decode_canonical, encode_canonical
 
 DIGESTS = {
     "hardened-1": "8453a960463397c61c2e123676fbdcd84c5bb61526bdd4b183f3a2ab07ccea74",
-    "hardened-2": "602c56a025175730948ce816af19e44af50576da1c8366c15371533e10f7111d",
+    "hardened-2": "aa31b52ba2dbd5b5e85dd3c265c3fec45a12b3d9dc24fa9c9d9f59a012aaab89",
 }
 PROFILES = tuple(sorted(DIGESTS))
 

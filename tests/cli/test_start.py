@@ -34,7 +34,10 @@ OURS = {
         " names own_policy pin policy provenance root roster shorten statement tuf twin"
     ),
     "system": "clock files hashing lock",
-    "trust": "listing outside own_folder own_policy pin_folder store verification",
+    "trust": (
+        "outside pins pins.folder pins.own_folder pins.own_policy pins.store publication"
+        " publication.listing verification"
+    ),
     "verify": (
         "agreement builders checks commitments day decision demands diversity fingerprint freshness"
         " history inclusion layout provenance question rebuilt release root rows rules verdict"

@@ -174,6 +174,27 @@ static void say_status(const char *name, const char *key)
     tell(name, found, strcspn(found, "\n"));
 }
 
+/* The C library keeps two signals to itself. Whether they are ignored depends on how an
+   ancestor of the engine started its children, and no program can set or ask it but here. */
+static void signals(void)
+{
+    char text[8 * 64] = "", line[4096];
+    unsigned long long ignored = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction action;
+        if (!sigaction(number, NULL, &action) && action.sa_handler == SIG_IGN)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%d ", number);
+    }
+    say("signals ignored", "%s", *text ? text : "none");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "SigIgn: %llx", &ignored) == 1)
+            break;
+    if (file)
+        fclose(file);
+    say("signals of the library", "%llx", ignored & 0x180000000ULL);
+}
+
 struct place {
     const char *name, *path;
 };
@@ -311,7 +332,6 @@ static const struct place statuses[] = {
     {"rights ambient", "CapAmb"},
     {"rights new", "NoNewPrivs"},
     {"rights filter", "Seccomp"},
-    {"signals ignored", "SigIgn"},
     {"signals blocked", "SigBlk"},
     {"signals pending", "SigPnd"},
     {"process umask", "Umask"},
@@ -379,6 +399,7 @@ static void tables(void)
         say_folder(folders[i].name, folders[i].path, 1);
     for (size_t i = 0; i < COUNT(statuses); i++)
         say_status(statuses[i].name, statuses[i].path);
+    signals();
     for (size_t i = 0; i < COUNT(variables); i++) {
         const char *value = getenv(variables[i].path);
         tell(variables[i].name, value, value ? strlen(value) : 0);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.container import Container, HostSettings, open_container
 from relsign.build.profile import Profile, load_profile
-from relsign.build.sandbox.view import missing_knobs, view_script
+from relsign.build.sandbox.view import FUNCTIONS, missing_knobs, view_script
 from relsign.errors import HostError
 
 PROFILE = load_profile("hardened-2")
+STATUS = "/proc/self/status"
 
 
 def with_check(knob: str, words: str) -> Profile:
@@ -120,6 +122,24 @@ def test_signals_ignored_where_the_engine_was_started_are_not_in_a_build(
     deaf = msgspec.structs.replace(PROFILE, wrapper=wrapper)
     with started(engine, image, cache, deaf) as container:
         assert missing_knobs(container, deaf) == ()
+
+
+@pytest.mark.parametrize(
+    ("ignored", "answer"), [("", 0), ("INT", 1), ("HUP QUIT", 1), ("XFSZ", 1), ("RTMAX", 1)]
+)
+def test_the_two_signals_of_the_c_library_do_not_count(ignored: str, answer: int) -> None:
+    # Whoever starts programs by posix_spawn, as make does, leaves them ignored, and no program
+    # can mend that.
+    words = (PROFILE.checks or {})["signals"]
+    look = f"{FUNCTIONS}\nlook() {{ {words}; }}; look"
+    shell = ["env", "--default-signal", "sh", "-c", look]
+    if ignored:
+        shell[1:2] = ["--default-signal", *(f"--ignore-signal={name}" for name in ignored.split())]
+    started = os.posix_spawn("/usr/bin/env", shell, os.environ)
+    assert os.waitstatus_to_exitcode(os.waitpid(started, 0)[1]) == answer
+    seen = ["grep", "-q", "SigIgn.*018[0-9a-f]*$", STATUS]
+    shown = os.posix_spawn("/usr/bin/grep", seen, os.environ)
+    assert os.waitstatus_to_exitcode(os.waitpid(shown, 0)[1]) == 0
 
 
 @pytest.mark.engine
