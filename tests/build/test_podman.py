@@ -127,6 +127,13 @@ def no_file() -> contextlib.AbstractContextManager[Path]:
     pytest.fail("the image was there already")
 
 
+def test_a_file_of_any_name_comes_out(either_room: Room) -> None:
+    # Each shifts the others' letters, so that the description of one of them has every digit.
+    names = tuple(f"{'x' * n}~~~.deb" for n in range(1, 5))
+    target = make_target(f"touch {' '.join(names)}", artifacts=names)
+    assert [file.name for file in either_room.build(target).files] == list(names)
+
+
 def test_an_image_is_imported_once(podman: Engine, rootfs: RootFs, podman_image: str) -> None:
     assert ensure_image(podman, rootfs.sha256, no_file) == podman_image
 

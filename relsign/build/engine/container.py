@@ -170,10 +170,11 @@ def is_link(taken: Reply) -> bool:
     """Say whether what was asked for is a symbolic link; raise HostError if it is not said.
 
     Docker sends the link itself, Podman the file it points to; both describe the
-    link in a header.
+    link in a header, each in an alphabet of its own (RFC 4648, sections 4 and 5).
     """
     try:
-        described = base64.b64decode(taken.header(STAT_HEADER), validate=True)
+        encoded = taken.header(STAT_HEADER).replace("-", "+").replace("_", "/")
+        described = base64.b64decode(encoded, validate=True)
         mode = msgspec.json.decode(described, type=_Described).mode
     except (ValueError, msgspec.MsgspecError) as error:
         raise HostError("the container engine does not describe what it sends") from error
