@@ -368,3 +368,11 @@ def test_every_promise_has_tests_and_every_test_of_a_promise_its_row() -> None:
     rows = re.findall(r"`test_promise_(\d)_\*`", _text(TOP / "docs/guarantees.md"))
     held = re.findall(r"(?m)^def test_promise_(\d)_", _text(TOP / "tests/test_guarantees.py"))
     assert sorted(rows) == sorted(set(held))
+
+
+def test_every_form_of_json_that_a_command_prints_has_a_page() -> None:
+    code = "".join(path.read_text() for path in (TOP / "relsign" / "cli").rglob("*.py"))
+    schemas = set(re.findall(r'"schema": "(relsign/[a-z-]+/[0-9]+)"', code))
+    assert len(schemas) > 10
+    pages = "".join(path.read_text() for path in (TOP / "docs" / "reference").glob("*.md"))
+    assert sorted(schema for schema in schemas if schema not in pages) == []

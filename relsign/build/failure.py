@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import re
 
 from relsign.build.engine.container import Container
 from relsign.build.log import BuildLog
@@ -12,6 +12,8 @@ from relsign.errors import HostError, InputError
 
 TOO_LITTLE_BYTES = 8 << 20
 """With less memory than this left, small programs are killed while they start."""
+MAX_EVENTS_BYTES = 1 << 12
+"""Of what the container's own `cat` prints: a kernel's counts are shorter."""
 
 
 def explain_failure(
@@ -59,17 +61,12 @@ def _was_out_of_memory(container: Container) -> bool:
     Where files fill the memory, what asks is killed, too, or does not even start: then
     the engine, which counts from outside, says whether there is no room left.
     """
-    said = bytearray()
+    said = b""
     files = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
     with contextlib.suppress(HostError):
-        container.execute(("cat", *files), said.extend)
-    counts = _numbers(said.decode("utf-8", "replace"))
-    if "oom_kill" in counts or not container.state().running:
-        return counts.get("oom_kill", 0) > 0
+        _, said = container.ask(("cat", *files), MAX_EVENTS_BYTES)
+    kills = re.search(rb"^oom_kill (\d{1,19})$", said, re.MULTILINE)
+    if kills or not container.state().running:
+        return kills is not None and int(kills[1]) > 0
     memory = container.memory()
     return 0 < memory.limit <= memory.used + TOO_LITTLE_BYTES
-
-
-def _numbers(text: str) -> Mapping[str, int]:
-    pairs = (line.split() for line in text.splitlines())
-    return {p[0]: int(p[1]) for p in pairs if len(p) == 2 and p[1].isdigit()}  # noqa: PLR2004  name, number

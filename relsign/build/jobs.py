@@ -23,9 +23,9 @@ from relsign.build.engine.leftovers import (
     list_volumes,
     remove_container,
     remove_volume,
-    this_process,
 )
 from relsign.errors import HostError
+from relsign.system.owner import this_process
 
 J = TypeVar("J")
 R = TypeVar("R")

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from relsign.build.inputs.shared import refuse_shared
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError
 from relsign.formats.lock import BuilderLock
@@ -82,7 +83,12 @@ def refuse_stale(
 
 
 def check_lock_is_current(workspace: Workspace, builder: str, lock: BuilderLock) -> None:
-    """Refuse a lock made from another definition or other files beside it: InputError."""
+    """Refuse a lock made from another definition or other files beside it: InputError.
+
+    So too a project whose recipe and locks use one digest for two things.
+    """
+    recipe = workspace.recipe()
+    refuse_shared(recipe, (workspace.lock(name) for name in recipe.builders))
     data = workspace.definition_bytes(builder)
     refuse_stale(builder, lock, data, side_files(workspace, builder))
 

@@ -39,7 +39,7 @@ from relsign.formats.canonical import (
 )
 from relsign.formats.fingerprint import Knob
 from relsign.formats.names import Digest, Name, Size, refuse_repeats
-from relsign.formats.recipe import EnvironmentName, EnvironmentValue
+from relsign.formats.recipe import EnvironmentName, EnvironmentValue, Recipe
 
 DEFAULT_PROFILE = "hardened-2"
 
@@ -190,10 +190,24 @@ def profile_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
 
 
+def choose_profile(recipe: Recipe, named: str | None = None) -> Profile:
+    """Return the profile a person `named`, else the recipe's, else the newest.
+
+    Raises InputError, naming those there are, for one this version does not have.
+    """
+    stated = recipe.project.profile
+    return load_profile(named or (DEFAULT_PROFILE if stated is msgspec.UNSET else stated))
+
+
 def load_profile(name: str = DEFAULT_PROFILE) -> Profile:
     """Return a profile by name; raise InputError, naming those there are, for another."""
     known = profile_names()
     if name not in known:
-        raise InputError("no such sandbox profile", got=shorten(name), expected=", ".join(known))
+        raise InputError(
+            "no such sandbox profile",
+            got=shorten(name),
+            expected=", ".join(known),
+            hint="name one of these, or use the version of relsign that has it",
+        )
     data = (resources.files("relsign.build") / "profiles" / f"{name}.json").read_bytes()
     return decode_reviewable(data, Profile, f"{name}.json")

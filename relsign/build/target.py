@@ -6,26 +6,22 @@ where they do not, comparing builders shows it.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from msgspec import UNSET
 
-from relsign.build.archives.unpack import Placement, source_tar, write_file_tar
 from relsign.build.collect import BuiltFile
 from relsign.build.engine.connection import Engine
-from relsign.build.engine.image import ensure_image
 from relsign.build.gc import stamp_image
+from relsign.build.inputs.streams import source_streams
 from relsign.build.moved import check_lock_is_current
 from relsign.build.normalise.artifacts import normalise_artifacts
 from relsign.build.profile import Profile
-from relsign.build.rootfs import environment_file, image_kind
+from relsign.build.rootfs import environment_image
 from relsign.build.run import BuildEvent, BuildRequest, run_build
 from relsign.build.store import Store
 from relsign.crypto.digest import sha256_hex
@@ -38,7 +34,7 @@ from relsign.formats.fingerprint import (
     SourceDigest,
 )
 from relsign.formats.lock import BuilderLock
-from relsign.formats.recipe import Source, Target
+from relsign.formats.recipe import Target
 from relsign.system.clock import now_utc
 from relsign.system.workspace import Workspace
 
@@ -79,12 +75,7 @@ def prepare_image(bench: Bench, lock: BuilderLock, listener: Listener) -> str:
     Raises NotEnoughError for a locked file that was not fetched, VerificationError
     if the root file system is not the lock's, HostError for the machine.
     """
-    image = ensure_image(
-        bench.engine,
-        lock.rootfs.sha256,
-        lambda: environment_file(lock, bench.store, listener.on_bootstrap),
-        image_kind(lock),
-    )
+    image = environment_image(bench.engine, lock, bench.store, listener.on_bootstrap)
     stamp_image(bench.store, lock.rootfs.sha256)
     return image
 
@@ -107,13 +98,10 @@ def build_target(
     check_lock_is_current(workspace, target.builder, lock)
     image = prepare_image(bench, lock, listener)
     started_at = now_utc()
-    with contextlib.ExitStack() as stack:
+    with source_streams(bench.store, recipe.source, profile.build_bytes) as sources:
         request = BuildRequest(
             target=target,
-            sources=[
-                stack.enter_context(source_stream(bench.store, source, index))
-                for index, source in enumerate(recipe.source)
-            ],
+            sources=sources,
             directory=target.directory or recipe.source[0].name,
             output=output,
             cache=bench.cache,
@@ -126,24 +114,6 @@ def build_target(
     _check_expected(target, files)
     fingerprint = _fingerprint(workspace, target, profile, files, built.without)
     return BuiltTarget(fingerprint, started_at, now_utc())
-
-
-@contextlib.contextmanager
-def source_stream(store: Store, source: Source, index: int) -> Iterator[BinaryIO]:
-    """Yield the `index`-th source of the recipe as the tar a build unpacks, at its start.
-
-    Raises NotEnoughError if it was not fetched, InputError for what `unpack` refuses.
-    """
-    path = store.path(source.sha256)
-    where = f"relsign.toml: source[{index}]"
-    if source.unpack:
-        with source_tar(path, Placement(source.name, source.strip), where=where) as stream:
-            yield stream
-        return
-    with tempfile.TemporaryFile() as stream:
-        write_file_tar(path, stream, f"{source.name}/{source.file}", mtime=0)
-        stream.seek(0)
-        yield stream
 
 
 def _check_expected(target: Target, files: tuple[BuiltFile, ...]) -> None:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relsign.cli.options import PATH, json_option, project_option, store_option
+from relsign.cli.options import PATH, json_option, profile_option, project_option, store_option
 from relsign.cli.talk import talk
 from relsign.errors import InputError
 from relsign.system.workspace import Workspace
 
 if TYPE_CHECKING:
+    from relsign.build.profile import Profile
     from relsign.build.target import Bench
     from relsign.build.twin.project import CheckPlan
     from relsign.build.twin.series import CheckEvent
@@ -38,12 +39,14 @@ SHOWN_KNOBS = 3
               help="Leave the builds' files in this new folder.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Fetch nothing; everything must be in the store.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every build's log as it runs.")
+@profile_option
 @json_option
 @project_option
 @store_option
 def check(
     names: tuple[str, ...], knobs: tuple[str, ...], without: tuple[str, ...], keep: Path | None,
-    workspace: Workspace, store: Path, *, offline: bool, verbose: bool, as_json: bool,
+    workspace: Workspace, store: Path, profile: str | None, *, offline: bool, verbose: bool,
+    as_json: bool,
 ) -> int:  # fmt: skip
     """Build targets again with every condition changed at once.
 
@@ -54,6 +57,7 @@ def check(
     Nothing is signed or left behind. Exit code 0 if all targets come out identical, 1 if
     one does not.
     """
+    from relsign.build.profile import choose_profile
     from relsign.build.store import Store
     from relsign.cli.building.ending import cleaning_up
     from relsign.cli.checking import check_json, check_lines
@@ -61,11 +65,12 @@ def check(
     from relsign.cli.talk import say
 
     left_out = _left_out(knobs, without)
+    chosen = choose_profile(workspace.recipe(), profile)
     targets = _targets(workspace, names)
     if not offline:
         fetch_inputs(workspace, Store(store))
     with cleaning_up(os.environ):
-        results = check_targets(workspace, targets, store, left_out, keep, verbose=verbose)
+        results = check_targets(workspace, targets, store, left_out, keep, chosen, verbose=verbose)
     if as_json:
         click.echo(json.dumps(check_json(results), indent=2))
     else:
@@ -106,12 +111,12 @@ def check_targets(
     store: Path,
     left_out: dict[str, str],
     keep: Path | None,
+    profile: Profile,
     *,
     verbose: bool,
 ) -> tuple[Checked, ...]:
     """Check the targets one after another; `keep` is where their builds' files stay, if given."""
     from relsign.build.engine.connection import connect, other_engine
-    from relsign.build.profile import load_profile
     from relsign.build.store import Store
     from relsign.build.target import Bench, allowed_cpus
     from relsign.build.twin.project import CheckPlan
@@ -127,7 +132,13 @@ def check_targets(
             stack.enter_context(other)
         bench = Bench(engine, Store(store), store / "bound", cpus[0])
         plan = CheckPlan(
-            load_profile(), cpus, folder, temporary / "bound", other, left_out, now_utc()
+            profile,
+            cpus,
+            folder,
+            temporary / "bound",
+            other,
+            left_out,
+            now_utc(),
         )
         return tuple(
             _check_one(bench, workspace, target, plan, verbose=verbose) for target in targets

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import click
 
-from relsign.cli.options import json_option, keys_option, project_option, store_option
+from relsign.cli.options import (
+    json_option,
+    keys_option,
+    profile_option,
+    project_option,
+    store_option,
+)
 from relsign.cli.show import human_size
 from relsign.cli.talk import printable, say
 from relsign.errors import HostError, InputError, RelsignError
@@ -33,6 +39,7 @@ MIN_FREE_BYTES = 4 << 30
               help="Instead: what two containers see of the machine.")  # fmt: skip
 @click.option("--builder", metavar="NAME",
               help="Environment to probe.  [default: the first target's]")  # fmt: skip
+@profile_option
 @json_option
 @store_option
 @keys_option
@@ -42,6 +49,7 @@ def doctor(
     keys: Path,
     workspace: Workspace,
     builder: str | None,
+    profile: str | None,
     *,
     probe: bool,
     as_json: bool,
@@ -58,7 +66,7 @@ def doctor(
     if probe:
         from relsign.cli.doctor_probe import probe_builder
 
-        probe_builder(workspace, store, builder, as_json=as_json)
+        probe_builder(workspace, store, builder, profile, as_json=as_json)
         return 0
     if builder is not None:
         raise InputError("--builder is for --probe", hint="add --probe, or leave it out")
@@ -66,7 +74,7 @@ def doctor(
     now = now_utc().isoformat()
     if as_json:
         rows = [{"good": good, "text": text} for good, text in lines]
-        say(json.dumps({"lines": rows, "clock": now}, sort_keys=True))
+        say(json.dumps({"schema": "relsign/doctor/1", "lines": rows, "clock": now}))
     else:
         for good, text in lines:
             click.echo(f"  {'✓' if good else '✗'} {printable(text)}")

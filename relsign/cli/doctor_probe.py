@@ -19,32 +19,35 @@ if TYPE_CHECKING:
 KINDS: tuple[Kind, ...] = ("fixed", "masked", "open")
 
 
-def probe_builder(workspace: Workspace, store: Path, builder: str | None, *, as_json: bool) -> None:
+def probe_builder(
+    workspace: Workspace, store: Path, builder: str | None, profile: str | None, *, as_json: bool
+) -> None:
     """Probe an environment twice and print what is fixed, masked and open.
 
     `builder` is the first target's if None.  Raises what preparing its image and
     probing it raise, and VerificationError if a channel declared fixed differs.
     """
     from relsign.build.engine.connection import connect
-    from relsign.build.profile import load_profile
+    from relsign.build.profile import choose_profile
     from relsign.build.sandbox.observe import Order
     from relsign.build.sandbox.twice import probe_twice
     from relsign.build.store import Store
     from relsign.build.target import Bench, allowed_cpus, prepare_image
     from relsign.cli.progress import BuildTalk
 
-    name = builder or workspace.recipe().target[0].builder
-    lock, profile, cpus = workspace.lock(name), load_profile(), allowed_cpus()
+    recipe = workspace.recipe()
+    name, chosen = builder or recipe.target[0].builder, choose_profile(recipe, profile)
+    lock, cpus = workspace.lock(name), allowed_cpus()
     with connect(os.environ) as engine, Path(os.devnull).open("wb") as log:
         bench = Bench(engine, Store(store), store / "bound", cpus[0])
         image = prepare_image(bench, lock, BuildTalk(name, log, show_log=False).listener())
         talk(f"  ● probing {name} twice: here, and as another caller beside a busy container")
-        order = Order(image=image, profile=profile.name, cache=str(bench.cache), cpu=cpus[0])
+        order = Order(image=image, profile=chosen.name, cache=str(bench.cache), cpu=cpus[0])
         report = probe_twice(engine, order, cpus)
     if as_json:
         say(json.dumps(report_json(report), sort_keys=True))
     else:
-        for line in report_lines(profile, report):
+        for line in report_lines(chosen, report):
             say(line)
     report.refuse_wrong()
 
@@ -85,6 +88,7 @@ def _line(
 def report_json(report: ProbeReport) -> Mapping[str, object]:
     """Return the report as JSON values; the fields are in docs/reference/profile.md."""
     return {
+        "schema": "relsign/probe/1",
         "profile": report.profile,
         "without": list(report.without),
         "counts": {kind: report.count(kind) for kind in KINDS},

@@ -29,6 +29,7 @@ PROJECT = """\
 [project]
 name = "@NAME@"
 version = "@VERSION@"
+profile = "@PROFILE@"          # the sandbox; named, it stays the same in newer versions
 
 """
 
@@ -119,8 +120,14 @@ def _named_commit(checkout: Path, commit: str) -> NamedCommit:
 
 def _recipe(language: str, found: NamedCommit | None, words: dict[str, str]) -> str:
     """Return the recipe with every word between two @ put in."""
+    from relsign.build.profile import DEFAULT_PROFILE
+
     text = PROJECT + (GIT if found else ARCHIVE) + _start(f"{language}.target.toml")
-    words = {**words, "EPOCH": "0" if found is None else str(found.epoch)}
+    words = {
+        **words,
+        "PROFILE": DEFAULT_PROFILE,
+        "EPOCH": "0" if found is None else str(found.epoch),
+    }
     if found is not None:
         # What stands in double quotes in TOML is written as in JSON.
         url = json.dumps(found.url)

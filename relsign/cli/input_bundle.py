@@ -14,6 +14,7 @@ from relsign.cli.options import (
     EXISTING,
     PATH,
     json_option,
+    profile_option,
     project_option,
     show_path,
     store_option,
@@ -40,10 +41,14 @@ def inputs() -> None:
 @click.option("--rootfs", is_flag=True,
               help="Also each environment's finished root file system: larger, but no longer "
               "in need of the programs that make it.")  # fmt: skip
+@profile_option
 @json_option
 @project_option
 @store_option
-def export(file: Path, workspace: Workspace, store: Path, *, rootfs: bool, as_json: bool) -> None:
+def export(
+    file: Path, workspace: Workspace, store: Path, profile: str | None, *, rootfs: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Write the recipe, its environments' locks and every file they name into FILE.
 
     Everything must be in the store: run `relsign fetch` first. The same inputs give the
@@ -59,7 +64,9 @@ def export(file: Path, workspace: Workspace, store: Path, *, rootfs: bool, as_js
             "already there", where=show_path(file), hint="name a new file, or remove that one"
         )
     with fetching(f"writing {file.name}") as progress:
-        made = export_inputs(workspace, Store(store), file, with_rootfs=rootfs, progress=progress)
+        made = export_inputs(
+            workspace, Store(store), file, profile=profile, with_rootfs=rootfs, progress=progress
+        )
     found = hash_file(file)
     _show(made, as_json=as_json, more={"sha256": found.sha256, "size": found.size})
     if not as_json:
@@ -89,7 +96,26 @@ def import_(file: Path, into: Path | None, store: Path, *, as_json: bool) -> Non
         talk(f"wrote {show_path(into)}; build it only if you trust whoever locked its packages:")
         talk("Debian packages run scripts of their own, outside the container, when an environment "
              "is made of them")  # fmt: skip
-        talk(f"next: relsign build --offline --project {show_path(into)}")
+        talk(
+            f"next: relsign build --offline --project {show_path(into)}{_profile_words(into, came)}"
+        )
+
+
+def _profile_words(project: Path, came: Inputs) -> str:
+    """Return the option that builds in the bundle's sandbox profile, where that is needed."""
+    from relsign.build.profile import choose_profile, load_profile, profile_names
+    from relsign.formats.inputs import RECIPE_FILE
+    from relsign.formats.recipe import parse_recipe
+    from relsign.system.files import read_bounded
+    from relsign.system.workspace import MAX_TEXT_BYTES
+
+    wanted = came.profile
+    if wanted.name not in profile_names() or load_profile(wanted.name).sha256 != wanted.sha256:
+        talk(f"its sandbox profile {wanted.name} is not the one this version of relsign has: "
+             "a rebuild will have another fingerprint id")  # fmt: skip
+        return ""
+    recipe = parse_recipe(read_bounded(project / RECIPE_FILE, MAX_TEXT_BYTES))
+    return "" if choose_profile(recipe).name == wanted.name else f" --profile {wanted.name}"
 
 
 def _show(made: Inputs, *, as_json: bool, more: dict[str, object]) -> None:
@@ -99,6 +125,7 @@ def _show(made: Inputs, *, as_json: bool, more: dict[str, object]) -> None:
             "schema": "relsign/inputs-shown/1",
             "project": made.project,
             "version": made.version,
+            "profile": made.profile.name,
             "files": len(made.files),
             "bytes": made.size_bytes,
             "contents": dict(sorted(counts.items())),

@@ -104,6 +104,16 @@ def again_option(function: F) -> F:
     )(function)
 
 
+def profile_option(function: F) -> F:
+    """Add ``--profile NAME``."""
+    option = click.option(
+        "--profile",
+        metavar="NAME",
+        help="Sandbox profile.  [default: the recipe's, else the newest]",
+    )
+    return option(function)
+
+
 def as_option(function: F) -> F:
     """Add the required ``--as NAME``."""
     option = click.option(

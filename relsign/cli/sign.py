@@ -14,6 +14,7 @@ from relsign.cli.options import (
     exchange_option,
     keys_option,
     passphrase_option,
+    profile_option,
     project_option,
     show_path,
 )
@@ -50,6 +51,7 @@ MAX_ARTIFACTS_SHOWN = 20
 )
 @click.option("--full", is_flag=True, help="Show every line of what changed.")
 @click.option("--yes", is_flag=True, help="Sign without asking, after showing the release.")
+@profile_option
 @exchange_option
 @click.option("--again", is_flag=True, help="Begin a new attempt: somebody of this one is gone.")
 @project_option
@@ -57,7 +59,8 @@ MAX_ARTIFACTS_SHOWN = 20
 @passphrase_option
 def sign(
     name: str, previous: Path | None, clones: tuple[Path, ...], workspace: Workspace, keys: Path,
-    descriptor: int | None, exchange: str | None, *, full: bool, yes: bool, again: bool,
+    descriptor: int | None, profile: str | None, exchange: str | None, *, full: bool, yes: bool,
+    again: bool,
 ) -> None:  # fmt: skip
     """Sign this release's statement as NAME, one of the signers.
 
@@ -68,7 +71,7 @@ def sign(
     Where you share a release key with others, this does your part of its signature
     too, and says whom it waits for: run it again when they have been there.
     """
-    from relsign.build.profile import load_profile
+    from relsign.build.profile import choose_profile
     from relsign.cli.group_sign import sign_with_groups
     from relsign.formats.fingerprint import ProfileDigest
     from relsign.sign.groups.shares import groups_of
@@ -87,8 +90,8 @@ def sign(
     party = party_named(root, name, "signer")
     release = workspace.release()
     earlier = read_previous(workspace, previous, now)
-    profile = load_profile()
-    digest = ProfileDigest(name=profile.name, sha256=profile.sha256)
+    chosen = choose_profile(workspace.recipe(), profile)
+    digest = ProfileDigest(name=chosen.name, sha256=chosen.sha256)
     request = prepare_request(workspace, root, earlier.place if earlier else None, digest, now)
     show_changes(workspace, earlier, request, root, clones, full=full)
     show_request(request, full=full)

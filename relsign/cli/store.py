@@ -75,7 +75,7 @@ def gc(
         talk(f"  images were not looked at: {error}")
         swept = sweep(kept, None, limits, needed, dry=dry_run)
     if as_json:
-        say(json.dumps(asdict(swept), sort_keys=True))
+        say(json.dumps({"schema": "relsign/store-gc/1", **asdict(swept)}))
         return
     verb = "would remove" if dry_run else "removed"
     say(f"{verb} {swept.files} files ({human_size(swept.bytes)}) and {swept.images} images")

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from relsign.formats.canonical import Document, decode_canonical, encode_canonical
+from relsign.formats.fingerprint import ProfileDigest
 from relsign.formats.names import (
     HexDigest,
     Name,
@@ -77,6 +78,8 @@ class Inputs(Document, frozen=True, kw_only=True):
     format: Literal["relsign/inputs/1"] = "relsign/inputs/1"
     project: Name
     version: Version
+    profile: ProfileDigest
+    """The sandbox profile that gives the fingerprint ids of the day of the export."""
     project_files: Annotated[tuple[ProjectFile, ...], Meta(min_length=1, max_length=MAX_FILES)]
     contents: Annotated[tuple[Content, ...], Meta(max_length=MAX_FILES)]
     files: Annotated[tuple[BundledFile, ...], Meta(min_length=1, max_length=MAX_FILES)]

@@ -72,6 +72,8 @@ class Project(Document, frozen=True, kw_only=True):
 
     name: Name
     version: Version
+    profile: Name | msgspec.UnsetType = msgspec.UNSET
+    """The sandbox profile to build in; the newest that relsign has where it is not named."""
 
 
 class UpstreamSignature(Document, frozen=True, kw_only=True):

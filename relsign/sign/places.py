@@ -16,6 +16,7 @@ from pathlib import Path
 
 from relsign.errors import InputError
 from relsign.system.files import host_error, make_folder
+from relsign.system.owner import temporary_ending
 from relsign.system.workspace import ReleaseFolder
 
 
@@ -61,7 +62,7 @@ def staged_folder(parent: Path) -> Iterator[Path]:
     Its end says whose it is, so that the next build removes what a killed process left.
     """
     try:
-        staged = Path(tempfile.mkdtemp(prefix=".", suffix=f".{os.getpid()}.tmp", dir=parent))
+        staged = Path(tempfile.mkdtemp(prefix=".", suffix=temporary_ending(), dir=parent))
     except OSError as error:
         raise host_error(error, parent) from error
     try:

@@ -186,6 +186,8 @@ def open_response(
         target = _target(current, response.headers.get("Location", ""))
         if current.startswith("https:") and not target.startswith("https:"):
             raise HostError("redirect leaves https", where=redacted(current), got=redacted(target))
+        if not target.startswith(("http:", "https:")):
+            raise HostError("redirect to no web address", where=redacted(current))
         if parse_http_url(target).netloc != parse_http_url(current).netloc:
             sent.pop("Authorization", None)  # it is meant for the host that asked for it
         current = target

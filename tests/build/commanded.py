@@ -22,6 +22,7 @@ from relsign.formats.names import Digest
 from relsign.sign.keys.keystore import KeyStore, wanted_member
 from relsign.system.files import write_whole
 from relsign.system.workspace import Workspace
+from tests.build.marked import mark
 from tests.projects import PASSPHRASE, POLICY
 
 HEAD = """\
@@ -172,6 +173,7 @@ def make_place(folder: Path, rootfs_sha256: Digest) -> Place:
         rootfs=RootFileSystem(sha256=rootfs_sha256, size=1),
     )
     (builder / "builder.lock").write_bytes(lock.to_bytes())
+    mark(lock, store)
     return Place(folder / "project", store.root, digest)
 
 

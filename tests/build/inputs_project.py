@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from relsign.build.chain import chain_id
+from relsign.build.rootfs import accept_rootfs
 from relsign.build.store import Store
 from relsign.crypto.digest import sha256_hex
 from relsign.formats.lock import (
@@ -142,6 +143,7 @@ def debian_project(folder: Path, url: str = "http://127.0.0.1:1") -> Bundled:
         wheels=(),
         rootfs=RootFileSystem(sha256=project.keep(b"rootfs"), size=6),
     )
+    accept_rootfs(lock, project.store)
     _finish(project, definition, lock, url)
     return project
 

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from relsign.build.engine.connection import Engine
-from relsign.build.engine.leftovers import (
-    OWNER_LABEL,
-    Owner,
-    list_containers,
-    list_volumes,
-    parse_owner,
-    this_process,
-)
+from relsign.build.engine.leftovers import OWNER_LABEL, list_containers, list_volumes
+from relsign.system.owner import Owner, parse_owner, this_process
 
 
 def left_behind(engine: Engine) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from msgspec import UNSET
 from relsign.build.engine.connection import Engine
 from relsign.build.profile import load_profile
 from relsign.build.store import Store
-from relsign.build.target import Bench, Listener, build_target
+from relsign.build.target import Bench, Listener, allowed_cpus, build_target
 from relsign.crypto.digest import sha256_hex
 from relsign.errors import InputError, VerificationError
 from relsign.formats.fingerprint import parse_fingerprint
@@ -63,6 +64,32 @@ def test_what_is_built_is_not_built_again(place: Place, capsys: pytest.CaptureFi
     assert "running" not in again.err
     assert place.build("--force") == 0
     assert "running" in capsys.readouterr().err
+
+
+def test_a_build_that_came_with_the_project_is_made_here(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.recipe(target("x", "echo one >x.bin"))
+    assert place.build() == 0
+    # As in a checkout that has release/ in it, on a machine that never built this.
+    shutil.rmtree(place.store / "built")
+    capsys.readouterr()
+    assert place.build() == 0
+    said = capsys.readouterr().err
+    assert "not built on this machine" in said
+    assert "running" in said
+    assert place.build() == 0
+    assert "unchanged since it was built" in capsys.readouterr().err
+
+
+def test_fewer_at_once_than_asked_for_is_said(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.recipe(target("x", "touch x.bin"))
+    assert place.build("--jobs", "1") == 0
+    assert "at once" not in capsys.readouterr().err
+    assert place.build("--force", "--jobs", "4096") == 0
+    assert f"  {len(allowed_cpus())} at once and not 4096" in capsys.readouterr().err
 
 
 def test_a_failed_check_refuses_and_leaves_what_was_there(
@@ -125,3 +152,18 @@ def test_what_an_engine_does_not_fix_stands_in_the_fingerprint(
         built = build_target(bench, workspace, wanted, profile, output, listener)
         read = parse_fingerprint(built.fingerprint.to_bytes())
         assert read.profile.without == missing
+
+
+def test_a_build_in_the_profile_of_an_older_release(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.recipe(target("x", "touch x.bin"))
+    for words, name in (((), "hardened-2"), (("--profile", "hardened-1"), "hardened-1")):
+        assert place.build(*words) == 0
+        (fingerprint,) = place.built.glob("*.fingerprint.json")
+        assert parse_fingerprint(fingerprint.read_bytes()).profile.name == name
+    capsys.readouterr()
+    assert place.build("--profile", "hardened-1") == 0
+    assert "unchanged" in capsys.readouterr().err
+    assert place.build("--profile", "hardened-99") == 2
+    assert "no such sandbox profile" in capsys.readouterr().err

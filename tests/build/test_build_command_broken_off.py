@@ -32,6 +32,7 @@ from tests.build.commanded import (
     target,
 )
 from tests.build.conftest import RootFs
+from tests.build.marked import mark
 
 pytestmark = pytest.mark.engine
 
@@ -177,11 +178,13 @@ def test_a_check_in_another_environment_is_run_again(
         definition_sha256=sha256_hex(definition),
     )
     (other / "builder.lock").write_bytes(lock.to_bytes())
+    changed = msgspec.structs.replace(lock, source_date_epoch=2)
+    for each in (lock, changed):
+        mark(each, Store(place.store))
     place.recipe(target("x", "echo one >x.bin"), check)
     assert place.build() == 0
     assert place.build() == 0
     assert "unchanged since it was built" in capsys.readouterr().err
-    changed = msgspec.structs.replace(lock, source_date_epoch=2)
     (other / "builder.lock").write_bytes(changed.to_bytes())
     assert place.build() == 0
     assert "unchanged" not in capsys.readouterr().err

@@ -207,6 +207,49 @@ def test_a_bundle_that_lacks_what_its_own_recipe_names_is_refused(
     assert not (tmp_path / "into").exists()
 
 
+def with_files(project: Bundled, made: Inputs, path: Path, more: dict[str, bytes]) -> None:
+    """Write a bundle in form that has other files of the project, or more of them."""
+    document = json.loads(made.to_bytes())
+    digests = {f["path"]: f["sha256"] for f in document["project_files"]}
+    digests |= {name: project.keep(data) for name, data in more.items()}
+    document["project_files"] = [{"path": p, "sha256": d} for p, d in sorted(digests.items())]
+    used = {*digests.values(), *(use["sha256"] for use in document["contents"])}
+    files = {name: project.store.path(Digest(name)).read_bytes() for name in used}
+    document["files"] = [{"sha256": d, "size": len(data)} for d, data in sorted(files.items())]
+    write_bundle(path, document, files)
+
+
+BUILT = "release/hello-1.0/unsigned/any.fingerprint.json"
+
+
+@pytest.mark.parametrize("extra", [BUILT, "keys/roster.toml", "builders/small/more.txt"])
+def test_a_bundle_that_brings_other_files_of_a_project_is_refused(
+    tmp_path: Path, extra: str
+) -> None:
+    project = image_project(tmp_path, (ONE, TWO))
+    made = make(project, tmp_path / "bundle")
+    with_files(project, made, tmp_path / "bad", {"zzz": b"", extra: b"{}"})
+    with pytest.raises(InputError, match="brings 2 files that no build") as caught:
+        import_inputs(tmp_path / "bad", Store(tmp_path / "other"), into=tmp_path / "into")
+    assert caught.value.got == extra
+    assert not (tmp_path / "into").exists()
+
+
+def test_no_input_lies_where_releases_are_made(tmp_path: Path) -> None:
+    project = image_project(tmp_path, (ONE, TWO))
+    made = make(project, tmp_path / "bundle")
+    old = project.workspace.recipe_bytes()
+    hostile = old.replace(b"keys/upstream/hello.asc", BUILT.encode())
+    with_files(project, made, tmp_path / "bad", {"relsign.toml": hostile, BUILT: b"{}"})
+    project.write("relsign.toml", hostile)
+    project.write(BUILT, b"{}")
+    with pytest.raises(InputError, match="lies where releases are made"):
+        make(project, tmp_path / "exported")
+    with pytest.raises(InputError, match="lies where releases are made"):
+        import_inputs(tmp_path / "bad", Store(tmp_path / "other"), into=tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+
+
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
 def test_a_bundle_is_a_regular_file(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "bundle"
@@ -292,3 +335,31 @@ def test_debians_packages_or_their_root_rebuild_with_nothing_else(
         assert build(into, other, *ALONE) == first
     finally:
         engine.tell("DELETE", f"/images/{image_tag(lock.rootfs.sha256)}", {"force": "true"})
+
+
+def test_a_bundle_says_in_which_profile_its_ids_come_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = image_project(tmp_path, (b"one",))
+    store = ["--store", str(project.store.root)]
+    for name, said in (("hardened-1", " --profile hardened-1\n"), ("hardened-2", "/hardened-2\n")):
+        bundle, into = tmp_path / f"{name}.inputs", tmp_path / name
+        words = ["--project", str(project.workspace.folder), "--profile", name, *store]
+        assert execute(["inputs", "export", str(bundle), *words]) == 0
+        capsys.readouterr()
+        assert execute(["inputs", "import", str(bundle), "--into", str(into), *store]) == 0
+        assert capsys.readouterr().err.endswith(said)
+
+
+def test_a_profile_this_version_does_not_have_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = image_project(tmp_path, (b"one",))
+    make(project, tmp_path / "b")
+    # As a later version may be, which has the profile no more.
+    monkeypatch.setattr("relsign.build.profile.profile_names", lambda: ("hardened-1",))
+    store = ["--store", str(tmp_path / "other")]
+    words = [str(tmp_path / "b"), "--into", str(tmp_path / "into"), *store]
+    assert execute(["inputs", "import", *words]) == 0
+    said = capsys.readouterr().err
+    assert "hardened-2 is not the one this version of relsign has" in said

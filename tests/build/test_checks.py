@@ -29,6 +29,7 @@ from relsign.system.files import write_whole
 from relsign.system.workspace import Workspace
 from tests.build.conftest import RootFs
 from tests.build.left import left_behind
+from tests.build.marked import mark
 from tests.projects import make_lock
 from tests.verify.releases import RECIPE, make_fingerprint
 
@@ -361,6 +362,8 @@ def story(table: Table, rootfs: RootFs, folder: Path, checks: str) -> Story:
     write_whole(workspace.recipe_file, (RECIPE + checks).encode())
     write_whole(workspace.builder_folder("small") / "builder.toml", definition)
     write_whole(workspace.builder_folder("small") / "builder.lock", lock.to_bytes())
+    write_whole(workspace.builder_folder("debian-c") / "builder.lock", make_lock())
+    mark(lock, table.bench.store)
     return Story(table, workspace, table.finished(**{"demo-1.0.tar.gz": ARCHIVE}))
 
 

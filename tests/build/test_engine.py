@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import socket
 import tarfile
 import threading
@@ -18,18 +19,16 @@ from relsign.build.engine.connection import Engine, NotThereError, candidates, c
 from relsign.build.engine.image import ensure_image, image_tag
 from relsign.build.engine.leftovers import (
     OWNER_LABEL,
-    Owner,
-    is_gone,
     list_containers,
     list_volumes,
-    parse_owner,
     remove_container,
     remove_volume,
-    this_process,
 )
 from relsign.build.profile import load_profile
 from relsign.errors import HostError, InputError
 from relsign.formats.names import Digest
+from relsign.system.files import hash_file
+from relsign.system.owner import Owner, is_gone, parse_owner, this_process
 from tests.build.conftest import RootFs
 from tests.build.dying import build_until_death
 from tests.build.room import Room
@@ -204,8 +203,54 @@ def test_an_image_with_settings_is_imported_again(
     # Other tests of this session use the first image.
     repository, _, tag = name.rpartition(":")
     engine.tell("POST", f"/images/{image}/tag", {"repo": repository, "tag": tag})
-    for extra in (planted, again):
-        engine.tell("DELETE", f"/images/{extra}")
+    engine.tell("DELETE", f"/images/{again}")
+    with pytest.raises(NotThereError):
+        engine.get(f"/images/{planted}/json", msgspec.Raw)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("kept_by", ["nobody", "a container", "a name"])
+def test_what_else_had_the_tag_goes_unless_somebody_uses_it(
+    either_room: Room, tmp_path: Path, kept_by: str
+) -> None:
+    engine, path, name = either_room.engine, tmp_path / "a.tar", ""
+    with tarfile.open(path, "w") as tar:
+        tar.addfile(tarfile.TarInfo(os.urandom(8).hex()))
+    digest = hash_file(path).sha256
+    repository, _, tag = image_tag(digest).rpartition(":")
+    other = tmp_path / "other.tar"
+    with tarfile.open(other, "w") as tar:
+        tar.addfile(tarfile.TarInfo(os.urandom(8).hex()))
+    other_digest = hash_file(other).sha256
+    old = ensure_image(engine, other_digest, lambda: contextlib.nullcontext(other))
+    engine.tell("POST", f"/images/{old}/tag", {"repo": repository, "tag": tag})
+    if kept_by != "a name":
+        engine.tell("DELETE", f"/images/{image_tag(other_digest)}")
+    if kept_by == "a container":
+        wanted = {"Image": old, "Cmd": ["x"]}
+        name = f"relsign-test-{digest[:12]}"
+        with engine.stream(
+            "POST", "/containers/create", parameters={"name": name}, document=wanted
+        ) as reply:
+            reply.read()
+    new = ensure_image(engine, digest, lambda: contextlib.nullcontext(path))
+    try:
+        assert new != old
+        assert is_there(engine, old) is (kept_by != "nobody")
+    finally:
+        if name:
+            engine.tell("DELETE", f"/containers/{name}")
+        for image in (new, old):
+            with contextlib.suppress(NotThereError):
+                engine.tell("DELETE", f"/images/{image}")
+
+
+def is_there(engine: Engine, image: str) -> bool:
+    try:
+        engine.get(f"/images/{image}/json", msgspec.Raw)
+    except NotThereError:
+        return False
+    return True
 
 
 @pytest.mark.engine

@@ -226,7 +226,7 @@ def test_every_module_that_did_not_come_is_named(
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"no zip", "no plain end record"),
+        (b"no zip", "no end record"),
         (zipped(("example.org/old@v0.1.0/../x", b"", 0o644)), "'..' part"),
         (zipped(("example.org/new@v0.1.0/x", b"", 0o644)), "not a file of this module"),
         (zipped(("example.org/old@v0.1.0/x", b"/etc", 0o120777)), "not a file of this module"),

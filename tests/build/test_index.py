@@ -290,6 +290,21 @@ def test_what_pip_reports_is_no_line_of_its_own(name: str, version: str, digest:
         read_report(json.dumps({"install": [found]}).encode())
 
 
+def test_a_page_that_lists_nothing_withdraws_nothing(index: Index) -> None:
+    """A login page in the index's place answers every question."""
+    index.put("front-1.0-py3-none-any.whl", wheel("front", "1.0"))
+    (index.folder / "simple" / "front" / "index.html").write_text("<a href='/'>log in</a>")
+    wanted = PypiSdist(
+        name="front",
+        package="front",
+        version="1.0",
+        file="front-1.0.tar.gz",
+        sha256=Digest("0" * 64),
+    )
+    with pytest.raises(HostError, match="lists no file"):
+        find_sdist(wanted, configured_index())
+
+
 @pytest.mark.parametrize("odd", [b"[" * 100_000, b'{"install": "\xff"}', b'{"x":' * 100_000])
 def test_a_report_of_another_form_is_refused(odd: bytes) -> None:
     with pytest.raises(HostError, match="report cannot be read"):

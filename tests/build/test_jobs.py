@@ -11,14 +11,10 @@ import msgspec
 import pytest
 
 from relsign.build.engine.connection import Engine
-from relsign.build.engine.leftovers import (
-    OWNER_LABEL,
-    list_volumes,
-    remove_volume,
-    this_process,
-)
+from relsign.build.engine.leftovers import OWNER_LABEL, list_volumes, remove_volume
 from relsign.build.jobs import remove_own, run_jobs
 from relsign.errors import HostError, InputError
+from relsign.system.owner import this_process
 
 WAIT_SECONDS = 30
 

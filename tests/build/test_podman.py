@@ -23,6 +23,7 @@ from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.formats.names import Digest
 from relsign.system.workspace import Workspace
 from tests.build.conftest import RootFs
+from tests.build.marked import mark
 from tests.build.room import Room, make_target
 
 pytestmark = pytest.mark.engine
@@ -63,6 +64,7 @@ def test_the_same_fingerprint_from_both(
     digest = Digest(sha256_hex(source.read_bytes()))
     store.add(digest, lambda sink: sink.write(source.read_bytes()) and None)
     workspace = make_workspace(tmp_path / "project", digest, rootfs.sha256)
+    mark(workspace.lock("b"), store)
     target = workspace.recipe().target[0]
     listener = Listener(*[lambda _: None] * 3)
     ids = []

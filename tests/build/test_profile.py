@@ -9,19 +9,60 @@ import pytest
 
 from relsign.build.engine.bound import bound_paths
 from relsign.build.engine.container import HostSettings, container_document
-from relsign.build.profile import DEFAULT_PROFILE, Profile, load_profile, profile_names
+from relsign.build.profile import (
+    DEFAULT_PROFILE,
+    Profile,
+    choose_profile,
+    load_profile,
+    profile_names,
+)
 from relsign.errors import HostError, InputError
 from relsign.formats.canonical import decode_canonical, encode_canonical
+from relsign.formats.recipe import parse_recipe
 
 DIGESTS = {
     "hardened-1": "8453a960463397c61c2e123676fbdcd84c5bb61526bdd4b183f3a2ab07ccea74",
     "hardened-2": "aa31b52ba2dbd5b5e85dd3c265c3fec45a12b3d9dc24fa9c9d9f59a012aaab89",
 }
+RECIPE = """
+[project]
+name = "a"
+version = "1"
+{profile}
+
+[[source]]
+kind = "archive"
+name = "a"
+url = "https://example.invalid/a.tar"
+file = "a.tar"
+sha256 = "00"
+
+[[target]]
+name = "x"
+builder = "b"
+source_date_epoch = 0
+commands = ["true"]
+artifact = [{{ path = "x" }}]
+""".replace('"00"', f'"{"0" * 64}"')
 PROFILES = tuple(sorted(DIGESTS))
 
 
 def test_published_profiles_never_change() -> None:
     assert {name: load_profile(name).sha256 for name in profile_names()} == DIGESTS
+
+
+def test_a_person_chooses_then_the_recipe_then_this_version() -> None:
+    recipe = parse_recipe(RECIPE.format(profile="").encode())
+    older = parse_recipe(RECIPE.format(profile='profile = "hardened-1"').encode())
+    assert choose_profile(recipe).name == DEFAULT_PROFILE
+    assert choose_profile(older).name == "hardened-1"
+    assert choose_profile(older, "hardened-2").name == "hardened-2"
+    unknown = parse_recipe(RECIPE.format(profile='profile = "hardened-99"').encode())
+    for stated, named in ((unknown, None), (recipe, "../x")):
+        with pytest.raises(InputError, match="no such sandbox profile") as caught:
+            choose_profile(stated, named)
+        assert "hardened-1" in caught.value.expected
+        assert caught.value.hint
 
 
 def test_the_default_exists() -> None:

@@ -1,4 +1,4 @@
-"""What is vanishing is told while it is still in the store, and nothing is fetched to know."""
+"""What is vanishing is told while it is still in the store, and nothing is kept to know."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from relsign.build.inputs.asking import is_served
+from relsign.build.inputs import asking
+from relsign.build.inputs.asking import has_file, is_served
 from relsign.build.inputs.lock import Asking
 from relsign.build.inputs.rot import Standing, find_rot
 from relsign.build.store import Store
 from relsign.cli.main import execute
-from relsign.errors import HostError, InputError, RelsignError
+from relsign.errors import HostError, InputError, RelsignError, VerificationError
 from relsign.formats.lock import LockedCrate, LockedModule, LockedNpm, LockedWheel
 from relsign.formats.names import Digest
 from relsign.formats.recipe import Archive, DebianSource, Git, Source, UpstreamSignature
@@ -29,6 +30,7 @@ from tests.build.served import Server, served, serving
 AA_PATH = "pool/main/z/aa/aa_1.0_all.deb"
 BB_PATH = "pool/main/z/bb/bb_1.0_all.deb"
 A = Digest("a" * 64)
+XX = Digest(hashlib.sha256(b"xx").hexdigest())
 
 
 def put(folder: Path, name: str, data: bytes) -> None:
@@ -39,8 +41,8 @@ def put(folder: Path, name: str, data: bytes) -> None:
 
 def rot(project: Bundled, *mirrors: str, sources: tuple[Source, ...] = ()) -> dict[str, Standing]:
     lock = project.workspace.lock("small")
-    asking = Asking(project.folder, mirrors)
-    return {each.name: each for each in find_rot([lock], sources, project.store, asking)}
+    ask = Asking(project.folder, mirrors)
+    return {each.name: each for each in find_rot([lock], sources, project.store, ask)}
 
 
 @pytest.fixture
@@ -56,9 +58,10 @@ def test_three_states_of_a_package(tmp_path: Path, project: Bundled) -> None:
         assert found[BB_PATH].reason == "not there any more"
         project.store.path(found[BB_PATH].sha256).unlink()
         assert rot(project, mirror)[BB_PATH].state == "gone"
-        # Of another size it is another file.
+        # Of another size it is another file, which withdraws nothing.
         put(tmp_path / "archive", BB_PATH, b"other")
-        assert rot(project, mirror)[BB_PATH].state == "gone"
+        other = rot(project, mirror)[BB_PATH]
+        assert (other.state, "expected 2 bytes, got 5 bytes" in other.reason) == ("no answer", True)
     assert found[AA_PATH].of == "small"
 
 
@@ -162,7 +165,7 @@ def test_without_a_registry_the_rest_is_asked_for(
     project = image_project(tmp_path, (b"one",))
     put(tmp_path / "archive", "b.tar", b"xx")
     with served(tmp_path / "archive") as address:
-        found = rot(project, sources=(signed(address, A),))
+        found = rot(project, sources=(signed(address, XX),))
     layer, archive, _ = found.values()
     assert (layer.state, archive.state) == ("no answer", "served")
     assert layer.reason.startswith("not asked: no image registry is known; name one with")
@@ -183,9 +186,9 @@ def test_sources_are_asked_for_too(tmp_path: Path, project: Bundled) -> None:
     for name in (AA_PATH, BB_PATH, "b.tar", "pool/main/e/ed/ed_1.orig.tar.gz"):
         put(archive, name, b"xx")
     with served(archive) as mirror:
-        debian = DebianSource(name="ed", sha256=A, package="ed", file="ed_1.orig.tar.gz")
+        debian = DebianSource(name="ed", sha256=XX, package="ed", file="ed_1.orig.tar.gz")
         git = Git(name="g", sha256=A, url="file:///nonexistent", commit="1" * 40)
-        found = rot(project, mirror, sources=(debian, signed(mirror, A), git))
+        found = rot(project, mirror, sources=(debian, signed(mirror, XX), git))
     states = {name: each.state for name, each in found.items()}
     assert states == {
         AA_PATH: "served",
@@ -195,6 +198,45 @@ def test_sources_are_asked_for_too(tmp_path: Path, project: Bundled) -> None:
         "b.tar.asc": "gone",
         git.file: "no answer",  # git's words do not say whether anybody was there
     }
+
+
+def test_who_answers_everything_serves_nothing_and_withdraws_nothing(project: Bundled) -> None:
+    """A parked domain and a login page say 200 to any name."""
+    debian = DebianSource(name="ed", sha256=A, package="ed", file="ed_1.orig.tar.gz")
+    with odd() as (address, _):
+        found = rot(project, f"{address}/", sources=(debian, signed(address, A)))
+    assert {name: each.state for name, each in found.items()} == dict.fromkeys(
+        (AA_PATH, BB_PATH, "ed_1.orig.tar.gz", "b.tar", "b.tar.asc"), "no answer"
+    )
+    assert "something else answers under this name" in found["b.tar"].reason
+    assert found[AA_PATH].reason.endswith("(expected 2 bytes, got 7 bytes)")
+
+
+def test_a_mirror_on_disk_is_read(tmp_path: Path, project: Bundled) -> None:
+    for name in (AA_PATH, BB_PATH):
+        put(tmp_path / "one", name, b"aa")
+    found = rot(project, f"file://{tmp_path}/one")
+    assert [found[name].state for name in (AA_PATH, BB_PATH)] == ["served", "no answer"]
+
+
+def test_what_the_index_states_no_digest_of_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RELSIGN_REGISTRY", raising=False)
+    project = image_project(tmp_path, (b"one",))
+    wheels = tuple(
+        LockedWheel(name="flit", version=v, file=f"flit-{v}-py3-none-any.whl", sha256=XX, size=2)
+        for v in ("1.0", "2.0", "3.0")
+    )
+    change_lock(project, wheels=wheels)
+    links = "".join(f'<a href="{each.file}">{each.file}</a>' for each in wheels)
+    put(tmp_path / "index", "flit/index.html", links.encode())
+    put(tmp_path / "index", f"flit/{wheels[0].file}", b"xx")
+    put(tmp_path / "index", f"flit/{wheels[1].file}", b"yy")
+    with served(tmp_path / "index") as address:
+        monkeypatch.setenv("PIP_INDEX_URL", address)
+        found = rot(project)
+    assert [found[each.file].state for each in wheels] == ["served", "no answer", "gone"]
 
 
 def test_a_wheel_is_looked_up_on_the_index(
@@ -282,8 +324,11 @@ class _Odd(BaseHTTPRequestHandler):
             self.send_header("Location", "/away")
         elif kind == "nowhere":
             self.send_header("Location", "http://[")
-        self.send_header("Content-Length", "7")
+        if kind not in {"silent", "get-tells"} or (kind, self.command) == ("get-tells", "GET"):
+            self.send_header("Content-Length", "7")
         self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(b"welcome")
 
     def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 - its name there
         """Say nothing."""
@@ -302,7 +347,10 @@ def odd() -> Iterator[tuple[str, list[str]]]:
     [
         ("there", 7, True),
         ("there", None, True),
-        ("there", 8, False),
+        ("there", 8, VerificationError),
+        ("silent", 7, HostError),
+        ("silent", None, True),
+        ("get-tells", 7, True),
         ("around", 7, True),
         ("no-head", 7, True),
         ("404", None, False),
@@ -325,6 +373,42 @@ def test_the_answer_to_the_question(
             with pytest.raises(expected):
                 is_served(f"{address}/{path}", size)
     assert asked[0] == f"HEAD /{path}"
+
+
+WELCOME = Digest(hashlib.sha256(b"welcome").hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("path", "sha256", "expected"),
+    [
+        ("there", WELCOME, True),
+        ("silent", WELCOME, True),
+        ("there", A, VerificationError),
+        ("404", WELCOME, False),
+        ("403", WELCOME, HostError),
+    ],
+)
+def test_a_file_is_known_by_its_bytes(
+    path: str,
+    sha256: Digest,
+    expected: bool | type[RelsignError],  # noqa: FBT001 - a table
+) -> None:
+    with odd() as (address, _):
+        if isinstance(expected, bool):
+            assert has_file(f"{address}/{path}", sha256) is expected
+        else:
+            with pytest.raises(expected):
+                has_file(f"{address}/{path}", sha256)
+
+
+def test_a_server_that_never_ends_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "FILE_SECONDS", 0.1)
+    with (
+        served(tmp_path) as address,
+        pytest.raises(HostError, match="is too slow") as caught,
+    ):
+        has_file(f"{address}/endless", A)
+    assert caught.value.hint
 
 
 def test_nothing_is_stored_by_asking(tmp_path: Path, project: Bundled) -> None:

@@ -16,15 +16,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from relsign.build.engine.leftovers import (
-    OWNER_LABEL,
-    list_containers,
-    this_process,
-)
+from relsign.build.engine.leftovers import OWNER_LABEL, list_containers
 from relsign.build.log import MAX_LOG_BYTES, BuildLog
 from relsign.build.profile import load_profile
 from relsign.errors import HostError, InputError
 from relsign.formats.recipe import Pack, Target, parse_recipe
+from relsign.system.owner import this_process
 from tests.build.endless import endless_build
 from tests.build.left import left_behind, objects_of
 from tests.build.room import Room, make_target

@@ -20,7 +20,6 @@ from relsign.build.archives.members import Limits
 from relsign.build.archives.unpack import (
     Placement,
     Unpacked,
-    source_tar,
     write_file_tar,
     write_source_tar,
 )
@@ -171,12 +170,6 @@ def test_a_file_that_is_not_to_be_unpacked_travels_whole(tmp_path: Path) -> None
     ]
 
 
-def test_as_an_open_file(tmp_path: Path) -> None:
-    expected, _ = unpack(tmp_path, tar(*RELEASE))
-    with source_tar(tmp_path / "archive", Placement("src")) as stream:
-        assert stream.read() == expected
-
-
 # --- hostile ----------------------------------------------------------------------------------
 
 FILE = Entry("p/f", b"data")
@@ -266,6 +259,15 @@ BAD_TARS = {
     "bomb": (gzip.compress(tar(Entry("p/f", bytes(1 << 20)))), "grows too much"),
     "xz bomb": (lzma.compress(tar(Entry("p/f", bytes(1 << 20)))), "grows too much"),
     "bomb behind the end": (gzip.compress(tar(FILE) + bytes(1 << 20)), "grows too much"),
+    "packed hard link bomb": (
+        gzip.compress(
+            tar(
+                Entry("p/f", bytes(1 << 15)),
+                *(Entry(f"p/{i}", type=HARD, target="p/f") for i in range(3)),
+            )
+        ),
+        "more than 65536 bytes",
+    ),
     "hard link bomb": (
         tar(
             Entry("p/f", bytes(1 << 16)),
@@ -294,6 +296,11 @@ def refused(folder: Path, archive: bytes, what: str, strip: int = 0) -> InputErr
     return error
 
 
+def with_count(archive: bytes, count: int) -> bytes:
+    """Return a zip whose end record states another number of members."""
+    return archive[:-14] + struct.pack("<2H", count, count) + archive[-10:]
+
+
 PLAIN_ZIP = zipped(("p/f", b"data", 0o100644), method=zipfile.ZIP_STORED)
 BAD_ZIPS = {
     "dot dot": (zipped(("../x", b"", 0)), "'..' part"),
@@ -317,8 +324,11 @@ BAD_ZIPS = {
     "bomb": (zipped(("p/f", bytes(1 << 20), 0)), "more than"),
     "other local name": (PLAIN_ZIP.replace(b"p/f", b"p/g", 1), "damaged"),
     "bad checksum": (PLAIN_ZIP.replace(b"data", b"DATA"), "damaged"),
-    "cut": (PLAIN_ZIP[:-30], "no plain end record"),
-    "comment": (PLAIN_ZIP[:-2] + b"\x01\x00!", "no plain end record"),
+    "cut": (PLAIN_ZIP[:-30], "no end record"),
+    "comment": (PLAIN_ZIP[:-2] + b"\x01\x00!", "comment in the zip"),
+    "more than it says": (with_count(zipped(("p/f", b"", 0), ("p/g", b"", 0)), 1), "damaged zip"),
+    "fewer than it says": (with_count(PLAIN_ZIP, 2), "damaged zip"),
+    "huge directory": (PLAIN_ZIP[:-10] + b"\0\0\0\x7f" + PLAIN_ZIP[-6:], "a directory too large"),
     "front matter cut": (PLAIN_ZIP[:4] + PLAIN_ZIP[50:], "damaged"),
     "zip64": (
         PLAIN_ZIP[:-22] + struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1) + PLAIN_ZIP[-22:],
@@ -345,11 +355,18 @@ def test_twice_in_a_zip_is_refused(tmp_path: Path) -> None:
     [
         ((Entry("p/f", b"x"), Entry("top", b"x")), "above the stripped folder"),
         ((Entry("p/f", b"x"), Entry("q/g", b"x")), "no common folder"),
+        ((Entry("p/", type=FOLDER), Entry("q/", type=FOLDER), Entry("", b"")), "no common folder"),
         ((Entry("p/l", type=LINK, target="../p/f"), FILE), "leads out"),
     ],
 )
 def test_stripping_hides_nothing(tmp_path: Path, entries: tuple[Entry, ...], what: str) -> None:
     refused(tmp_path, tar(*entries), what, strip=1)
+
+
+def test_what_is_stripped_is_counted(tmp_path: Path) -> None:
+    above = (Entry(f"d{i}/", type=FOLDER) for i in range(51))
+    error = refused(tmp_path, tar(*above, Entry("d0/a/f", b"x")), "more than 50 entries", strip=2)
+    assert "tar -tv" in error.hint
 
 
 def test_an_xz_dictionary_that_eats_the_memory_is_refused(tmp_path: Path) -> None:

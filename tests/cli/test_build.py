@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from relsign.cli.building.place import move_into_place, staging_folder
 from relsign.errors import InputError
+from relsign.system.owner import is_abandoned, this_process
 from tests.projects import Project
 
 
@@ -46,16 +48,56 @@ def test_a_link_in_the_way_is_refused_and_nothing_behind_it_touched(
     assert (precious / "builder-a" / "keep").read_text() == "mine"
 
 
-def test_what_a_killed_build_left_goes_and_what_another_builds_stays(project: Project) -> None:
-    with subprocess.Popen(["true"]) as ended:
-        pass
-    dead, alive = (
-        project.release.builds / f".builder-a.{number}.tmp" for number in (ended.pid, os.getppid())
-    )
-    for folder in (dead, alive):
-        (folder / "logs").mkdir(parents=True)
+@pytest.mark.parametrize(
+    ("change", "goes"),
+    [
+        ({"pid": "4194305"}, True),
+        ({"started": "1"}, True),
+        ({"boot": "another"}, True),
+        ({}, False),
+        ({"machine": "another", "started": "1"}, False),
+        ({"namespace": "another", "started": "1"}, False),
+    ],
+)
+def test_what_a_killed_build_left_goes_and_what_another_builds_stays(
+    project: Project, change: dict[str, str], *, goes: bool
+) -> None:
+    owner = replace(this_process(), **change).to_label().replace("/", "_")
+    left = project.release.builds / f".builder-a.0123.{owner}.tmp"
+    (left / "logs").mkdir(parents=True)
+    staged = staging_folder(project.release, "builder-b", hidden=False)
+    assert left.exists() is not goes
     staging_folder(project.release, "builder-b", hidden=False)
-    assert (dead.exists(), alive.exists()) == (False, True)
+    assert staged.exists()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from relsign.sign.places import staged_folder
+with staged_folder(Path(sys.argv[1])):
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_exchange_left_goes_too(project: Project) -> None:
+    project.release.builds.mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", KILLED, project.release.builds], check=False)
+    (left,) = project.release.builds.iterdir()
+    staging_folder(project.release, "builder-b", hidden=False)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("name", ["", ".tmp", ".7.tmp", ".a_b_c_1_e", ".a_b_c_1_e_f.tmp"])
+def test_a_name_that_is_no_builds_is_left_alone(name: str) -> None:
+    assert not is_abandoned(name)
+
+
+def test_one_cpu_and_several_jobs_do_not_go_together(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run("build", "--cpu", "0", "-j", "2") == 2
+    assert "--cpu names one CPU" in capsys.readouterr().err
 
 
 def test_a_strangers_folder_stops_nobody(

@@ -48,7 +48,8 @@ FILES: dict[str, dict[str, str]] = {
     },
     "python": {
         "pyproject.toml": '[build-system]\nrequires = ["hatchling"]\n'
-        'build-backend = "hatchling.build"\n\n[project]\nname = "hello"\nversion = "1.0"\n',
+        'build-backend = "hatchling.build"\n\n[project]\nname = "hello"\nversion = "1.0"\n'
+        'requires-python = ">=3.9"\n',
         "src/hello/__init__.py": 'print("hello")\n',
     },
     "rust": {

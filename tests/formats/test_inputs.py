@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relsign.errors import InputError
+from relsign.formats.fingerprint import ProfileDigest
 from relsign.formats.inputs import BundledFile, Content, Inputs, ProjectFile, parse_inputs
 from tests.formats.bad_names import BAD_NAMES
 from tests.formats.samples import (
@@ -26,6 +27,7 @@ from tests.formats.samples import (
 INPUTS = Inputs(
     project="gzip",
     version="1.12",
+    profile=ProfileDigest(name="hardened-2", sha256=AA),
     project_files=(
         ProjectFile(path="builders/c/builder.toml", sha256=AA),
         ProjectFile(path="relsign.toml", sha256=BB),
@@ -43,6 +45,9 @@ INPUTS = Inputs(
 WHOLE = plain(INPUTS)
 FILE = {"path": "builders/c", "sha256": AA}
 ROWS: list[Row] = [
+    (("profile",), REMOVE, "", "profile"),
+    (("profile", "name"), "../evil", "profile.name", "a-z"),
+    (("profile", "sha256"), "x", "profile.sha256", "64"),
     (("format",), "relsign/inputs/2", "format", "expected relsign/inputs/1"),
     (("mirror",), "https://example.org", "", "unknown field (got mirror)"),
     (("files",), [], "files", "length >= 1"),

@@ -185,7 +185,7 @@ def test_only_http_is_spoken(url: str) -> None:
 
 
 def test_a_redirect_to_a_file_is_refused(server: Server) -> None:
-    with pytest.raises(InputError, match="not an http"):
+    with pytest.raises(HostError, match="redirect to no web address"):
         download(f"{server.url}/to-file-scheme", io.BytesIO(), QUICK)
 
 

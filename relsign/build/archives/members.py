@@ -10,7 +10,9 @@ with the member's name, never skipped:
 3. a link points to a relative path whose ``..`` all stand in front and do not
    lead out.  Folders are never links (rule 2), so such a link stays inside even
    through other links;
-4. at most `Limits.entries` entries and `Limits.total_bytes` bytes.
+4. at most `Limits.entries` entries, those above the stripped folder among them, and
+   `Limits.total_bytes` bytes, to which each hard link counts with its file's size: it is
+   copied out.
 
 Owners, permissions and special bits of the archive are not kept: a file is 0644,
 or 0755 if its owner may execute it.
@@ -30,6 +32,11 @@ MAX_NAME_BYTES = 1024
 MAX_PARTS = 64
 MAX_MTIME = 253402300799
 MAX_SHOWN = 120
+TOO_MUCH = (
+    "list it with `tar -tv` or `unzip -l` before you trust it; where all of it is needed, see "
+    "that the sources of one build fit into its build folder together"
+)
+"""What to do with an archive that holds more than `Limits` allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +122,21 @@ def checked_tree(members: Iterable[Member], strip: int, limits: Limits) -> tuple
     """Return the members below `strip` leading parts, sorted, once rules 2 to 4 hold."""
     tree: dict[str, Member] = {}
     total = 0
-    stripped: set[tuple[str, ...]] = set()
-    for member in members:
+    top: tuple[str, ...] = ()
+    for count, member in enumerate(members, 1):
+        if count > limits.entries:
+            raise refuse(f"more than {limits.entries} entries", member.name, hint=TOO_MUCH)
         parts = tuple(member.name.split("/")) if member.name else ()
-        stripped.add(parts[:strip])
+        top = _common_top(top, parts, member, strip)
         if len(parts) <= strip:
-            _refuse_stripped_file(member)
             continue
         name = "/".join(parts[strip:])
         if name in tree:
             raise refuse("name stands twice", member.name)
         tree[name] = replace(member, name=name)
         total += member.size
-        if len(tree) > limits.entries:
-            raise refuse(f"more than {limits.entries} entries", member.name)
         if total > limits.total_bytes:
-            raise refuse(f"more than {limits.total_bytes} bytes", member.name)
-    if len({parts for parts in stripped if len(parts) == strip}) > 1:
-        raise InputError("archive refused: no common folder to strip", hint="set strip = 0")
+            raise refuse(f"more than {limits.total_bytes} bytes", member.name, hint=TOO_MUCH)
     if not tree:
         raise InputError("archive refused: it holds nothing")
     for member in tree.values():
@@ -140,9 +144,17 @@ def checked_tree(members: Iterable[Member], strip: int, limits: Limits) -> tuple
     return tuple(sorted(tree.values(), key=lambda member: member.name.encode()))
 
 
-def _refuse_stripped_file(member: Member) -> None:
-    if member.kind is not Kind.FOLDER:
+def _common_top(
+    top: tuple[str, ...], parts: tuple[str, ...], member: Member, strip: int
+) -> tuple[str, ...]:
+    """Return the leading parts to strip, known so far; raise InputError for other ones."""
+    if len(parts) <= strip and member.kind is not Kind.FOLDER:
         raise refuse("file lies above the stripped folder", member.name, hint="set strip = 0")
+    if len(parts) < strip:
+        return top
+    if top not in {(), parts[:strip]}:
+        raise refuse("no common folder to strip", member.name, hint="set strip = 0")
+    return parts[:strip]
 
 
 def _check_place(member: Member, tree: dict[str, Member]) -> None:

@@ -93,8 +93,8 @@ class TarReader:
             else:
                 pending.target = text
             return
-        for key, value in _records(data):
-            _apply(key, value, pending, everywhere=header.type == b"g")
+        for key, value in pax_records(data):
+            _apply(_utf8(key), _utf8(value), pending, everywhere=header.type == b"g")
 
     def _member(self, header: tarfile.TarInfo, pending: _Pending) -> Member:
         raw_name = header.name if pending.name is None else pending.name
@@ -146,7 +146,7 @@ def _kind(header: tarfile.TarInfo, name: str) -> Kind:
     raise refuse(words.get(header.type, f"entry of type {header.type!r}"), name)
 
 
-def _records(data: bytes) -> Iterator[tuple[str, str]]:
+def pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield pax records ``LENGTH KEY=VALUE LF``; raise InputError for any other byte."""
     start = 0
     while start < len(data):
@@ -155,8 +155,11 @@ def _records(data: bytes) -> Iterator[tuple[str, str]]:
         record = data[start + len(length_digits) + 1 : end]
         key, equals, value = record.partition(b"=")
         if not (end <= len(data) and record.endswith(b"\n") and equals and key):
-            raise InputError("archive refused: damaged extension header")
-        yield _utf8(key), _utf8(value[:-1])
+            raise InputError(
+                "archive refused: damaged extension header",
+                hint="fetch it again; if it is as published, ask its author to pack it anew",
+            )
+        yield key, value[:-1]
         start = end
 
 

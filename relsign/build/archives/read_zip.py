@@ -1,7 +1,7 @@
 """Read a zip file (a wheel, an sdist of old) strictly.
 
-The standard library decodes the central directory and inflates; before it may,
-the end record is read here, so that the number of entries it will load is known
+The standard library decodes the central directory and inflates.  It loads all of that,
+whatever number the end record states, so before it may, they are compared here
 (APPNOTE.TXT 4.3.16).  No zip64, no comment, no encryption, no multi-part.
 """
 
@@ -20,6 +20,7 @@ from typing import BinaryIO
 from relsign.build.archives import zip_records as records
 from relsign.build.archives.members import (
     MAX_NAME_BYTES,
+    TOO_MUCH,
     Kind,
     Limits,
     Member,
@@ -31,6 +32,7 @@ from relsign.errors import InputError
 from relsign.system.fetch import Sink
 
 COPY_BYTES = 1 << 20
+PACK_ANEW = "fetch it again; if it is as published, ask its author for a tar or a plain zip"
 
 
 class ZipReader:
@@ -51,7 +53,7 @@ class ZipReader:
             with zipfile.ZipFile(self._stream) as archive:
                 for entry in archive.infolist():
                     if self._spooled + entry.file_size > allowed:
-                        raise refuse(f"more than {allowed} bytes", entry.filename)
+                        raise refuse(f"more than {allowed} bytes", entry.filename, hint=TOO_MUCH)
                     yield self._member(archive, entry)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise InputError("archive refused: damaged zip file", got=shown(str(error))) from error
@@ -122,15 +124,32 @@ def _check_end(stream: BinaryIO, limits: Limits) -> int:
     """Refuse a directory we would not want loaded; return the file's size in bytes."""
     size = stream.seek(0, os.SEEK_END)
     behind = records.END.size + records.ZIP64_LOCATOR.size
-    stream.seek(max(0, size - behind))
+    start = stream.seek(max(0, size - behind))
     tail = stream.read(behind)
-    end = tail[-records.END.size :]
-    if len(end) < records.END.size or not end.startswith(records.END_MAGIC) or end[-2:] != b"\0\0":
-        raise InputError("archive refused: no plain end record in the zip file")
-    if tail[: -records.END.size].startswith(records.ZIP64_MAGIC):
-        raise InputError("archive refused: zip64")
-    _, disk, first_disk, here, entries, _, _, _ = records.END.unpack(end)
-    if disk or first_disk or here != entries or entries > limits.entries:
-        raise InputError("archive refused: too many entries or parts", got=str(entries))
+    end = records.find_end(tail, limits)
+    if end.comment:
+        raise InputError("archive refused: comment in the zip file", hint=PACK_ANEW)
+    if tail[: end.at].startswith(records.ZIP64_MAGIC):
+        raise InputError("archive refused: zip64", hint=PACK_ANEW)
+    stream.seek(max(0, start + end.at - end.directory_bytes))
+    _count_members(stream, end)
     stream.seek(0)
     return size
+
+
+def _count_members(stream: BinaryIO, end: records.End) -> None:
+    """Refuse a directory of more members than the end record says: all of it is loaded."""
+    left = end.directory_bytes
+    for _ in range(end.members):
+        header = stream.read(records.CENTRAL.size)
+        if len(header) < records.CENTRAL.size or not header.startswith(records.CENTRAL_MAGIC):
+            raise InputError("archive refused: damaged zip file", hint=PACK_ANEW)
+        texts_bytes = sum(records.CENTRAL.unpack(header)[10:13])
+        stream.seek(texts_bytes, os.SEEK_CUR)
+        left -= len(header) + texts_bytes
+    if left:
+        raise InputError(
+            "archive refused: damaged zip file",
+            expected=f"{end.members} members, as its end says",
+            hint=PACK_ANEW,
+        )

@@ -18,12 +18,11 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from relsign.build.archives.members import Kind, Limits, Member, checked_tree
+from relsign.build.archives.members import TOO_MUCH, Kind, Limits, Member, checked_tree
 from relsign.build.archives.read_tar import TarReader
 from relsign.build.archives.read_zip import ZipReader
 from relsign.errors import InputError
@@ -92,8 +91,12 @@ def read_archive(
     They are written from where `spool` stands, and offsets count from there.  Raises as
     `write_source_tar` does.
     """
-    bounds = limits or Limits()
     with open_regular(archive) as packed:
+        bounds = limits or Limits()
+        packed_bytes = packed.seek(0, io.SEEK_END)
+        # Hard links cost nothing in the archive: what they come to is held to the ratio, too.
+        bounds = replace(bounds, total_bytes=bounds.allowed_bytes(packed_bytes))
+        packed.seek(0)
         try:
             return checked_tree(_read(packed, spool, bounds), strip, bounds)
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
@@ -104,19 +107,12 @@ def read_archive(
             ) from error
         except InputError as error:
             raise InputError(
-                error.what, where=error.where or where, got=error.got, hint=error.hint
+                error.what,
+                where=error.where or where,
+                expected=error.expected,
+                got=error.got,
+                hint=error.hint,
             ) from error
-
-
-@contextmanager
-def source_tar(
-    archive: Path, placement: Placement, *, limits: Limits | None = None, where: str = ""
-) -> Iterator[BinaryIO]:
-    """Yield the same tar as an open file at its start; see `write_source_tar`."""
-    with tempfile.TemporaryFile() as stream:
-        write_source_tar(archive, stream, placement, limits=limits, where=where)
-        stream.seek(0)
-        yield stream
 
 
 def write_file_tar(archive: Path, sink: Sink, name: str, *, mtime: int) -> None:
@@ -130,11 +126,10 @@ def write_file_tar(archive: Path, sink: Sink, name: str, *, mtime: int) -> None:
 
 def _read(packed: BinaryIO, spool: BinaryIO, limits: Limits) -> Iterable[Member]:
     magic = packed.read(MAGIC_BYTES)
-    packed_bytes = packed.seek(0, io.SEEK_END)
     packed.seek(0)
     if magic.startswith(b"PK"):
         return ZipReader(packed, spool, limits).members()
-    plain = _BoundedReader(_decompressed(packed, magic), limits.allowed_bytes(packed_bytes))
+    plain = _BoundedReader(_decompressed(packed, magic), limits.total_bytes)
     return TarReader(io.BufferedReader(plain, COPY_BYTES), spool).members()
 
 
@@ -226,7 +221,9 @@ class _BoundedReader(io.RawIOBase):
         self._left -= len(data)
         if self._left < 0:
             raise InputError(
-                "archive refused: it grows too much", expected=f"at most {self._limit} bytes"
+                "archive refused: it grows too much",
+                expected=f"at most {self._limit} bytes",
+                hint=TOO_MUCH,
             )
         buffer[: len(data)] = data
         return len(data)

@@ -26,16 +26,11 @@ import msgspec
 from relsign.build.ending import undisturbed
 from relsign.build.engine.bound import BoundPath, bound_paths, system_calls_file
 from relsign.build.engine.connection import AGAIN_HINT, Engine, NotThereError, Reply
-from relsign.build.engine.leftovers import (
-    BUILD_LABEL,
-    OWNER_LABEL,
-    remove_container,
-    remove_volume,
-    this_process,
-)
+from relsign.build.engine.leftovers import BUILD_LABEL, OWNER_LABEL, remove_container, remove_volume
 from relsign.build.engine.podman import CREATE_PATH, podman_document
 from relsign.build.profile import Profile
 from relsign.errors import HostError
+from relsign.system.owner import this_process
 
 FRAME_HEADER = struct.Struct(">BxxxL")
 MAX_FRAME_BYTES = 16 << 20

@@ -9,6 +9,7 @@ volumes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -46,6 +47,7 @@ class _Layers(msgspec.Struct, rename="pascal"):
 
 class _Image(msgspec.Struct):
     identity: str = msgspec.field(name="Id")
+    tags: list[str] | None = msgspec.field(name="RepoTags", default=None)
     layers: _Layers = msgspec.field(name="RootFS", default_factory=_Layers)
     settings: _Settings | None = msgspec.field(name="Config", default=None)
 
@@ -65,35 +67,49 @@ def ensure_image(
 
     `make_file` gives the uncompressed tar of its only layer, or, for an "archive",
     what ``docker load`` reads, tagged with `image_tag(rootfs_sha256)`; it is called
-    only if the engine does not have the image yet.  Raises HostError if the engine
-    fails or if what it took is something else.
+    only if the engine does not have the image yet.  What else had the tag is removed.
+    Raises HostError if the engine fails or if what it took is something else.
     """
     name = image_tag(rootfs_sha256)
-    found = _find(engine, name, rootfs_sha256)
-    if found is None:
+    found = old = _find(engine, name)
+    if found is None or not _is_plain(found, rootfs_sha256):
         with make_file() as path:
             _BRING[kind](engine, name, path)
-        found = _find(engine, name, rootfs_sha256)
-    if found is None:
+        found = _find(engine, name)
+    if found is None or not _is_plain(found, rootfs_sha256):
         raise HostError(
             "the imported root file system has another digest",
             where=name,
             expected=rootfs_sha256,
             hint="the tar changed while it was imported, or the engine rewrites layers",
         )
-    return found
+    if old is not None and old.identity != found.identity:
+        _remove_untagged(engine, old.identity)
+    # The id, not the tag: a tag can be moved between this look and the start.
+    return found.identity
 
 
-def _find(engine: Engine, name: str, rootfs_sha256: Digest) -> str | None:
+def _find(engine: Engine, name: str) -> _Image | None:
     try:
-        image = engine.get(f"/images/{name}/json", _Image)
+        return engine.get(f"/images/{name}/json", _Image)
     except NotThereError:
         return None
+
+
+def _is_plain(image: _Image, rootfs_sha256: Digest) -> bool:
     layers = [layer.removeprefix("sha256:") for layer in image.layers.layers]
-    if not layers or chain_id(layers) != rootfs_sha256 or _has_settings(image.settings):
-        return None
-    # The id, not the tag: a tag can be moved between this look and the start.
-    return image.identity
+    same = bool(layers) and chain_id(layers) == rootfs_sha256
+    return same and not _has_settings(image.settings)
+
+
+def _remove_untagged(engine: Engine, identity: str) -> None:
+    """Remove an image that our tag left, and that nobody could find any more."""
+    # One that a container uses stays, as does one that somebody gave a name of their own;
+    # that the engine keeps it is no reason not to build.
+    with contextlib.suppress(HostError):
+        image = _find(engine, identity)
+        if image is not None and not image.tags:
+            engine.tell("DELETE", f"/images/{identity}")
 
 
 def _has_settings(settings: _Settings | None) -> bool:

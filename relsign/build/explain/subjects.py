@@ -14,7 +14,12 @@ from relsign.build.explain.compare import compare_into
 from relsign.build.explain.difference import Difference, join_place, text_excerpts
 from relsign.build.explain.piece import Bounds, Work
 from relsign.errors import InputError
-from relsign.formats.fingerprint import MAX_FINGERPRINT_BYTES, Fingerprint, parse_fingerprint
+from relsign.formats.fingerprint import (
+    MAX_FINGERPRINT_BYTES,
+    BuiltArtifact,
+    Fingerprint,
+    parse_fingerprint,
+)
 from relsign.formats.names import FileName
 from relsign.system.files import host_error, read_bounded
 
@@ -109,7 +114,7 @@ def _folders(one: Path, two: Path, work: Work) -> list[Pair]:
 
 
 def _listed(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield relative path and mode of everything below a folder but folders."""
+    """Yield relative path and mode of everything below a folder."""
     waiting = [folder]
     count = 0
     while waiting:
@@ -126,7 +131,6 @@ def _listed(folder: Path) -> Iterator[tuple[str, int]]:
                     )
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(Path(entry.path))
-                    continue
                 mode = entry.stat(follow_symlinks=False).st_mode
                 yield os.path.relpath(entry.path, folder), mode
 
@@ -148,7 +152,7 @@ def _compare_places(pair: Pair, modes: tuple[int, int], place: str, work: Work) 
     if stat.S_IMODE(modes[0]) != stat.S_IMODE(modes[1]):
         sides = (f"{stat.S_IMODE(modes[0]):04o}", f"{stat.S_IMODE(modes[1]):04o}")
         work.add("", place, "mode", sides, "file.mode")
-    # A fifo, socket or device has no bytes to compare.
+    # A fifo, socket or device has no bytes to compare, and what a folder holds is listed.
     return stat.S_ISREG(modes[0]) and compare_into(one, two, place, work)
 
 
@@ -171,11 +175,27 @@ def _fingerprints(one: Path, two: Path) -> tuple[Fingerprint, Fingerprint] | Non
 def _compare_fingerprints(
     paths: Pair, prints: tuple[Fingerprint, Fingerprint], work: Work
 ) -> list[Pair]:
+    one, two = (each.to_bytes() for each in prints)
+    if one == two:
+        return []
+    _compare_inputs(prints, work)
+    pairs = _compare_all_artifacts(paths, prints, work)
+    if not work.count:
+        work.add("", "fingerprint", "bytes", text_excerpts(one.decode(), two.decode()), "artifact")
+    return pairs
+
+
+def _compare_inputs(prints: tuple[Fingerprint, Fingerprint], work: Work) -> None:
     left, right = (_inputs(each) for each in prints)
     for what in sorted(left.keys() | right.keys()):
         sides = left.get(what, "(none)"), right.get(what, "(none)")
         if sides[0] != sides[1]:
             work.add("inputs", join_place("inputs", what), "text", sides, "input")
+
+
+def _compare_all_artifacts(
+    paths: Pair, prints: tuple[Fingerprint, Fingerprint], work: Work
+) -> list[Pair]:
     artifacts = [{each.name: each for each in found.artifacts} for found in prints]
     pairs: list[Pair] = []
     for name in sorted(artifacts[0].keys() | artifacts[1].keys()):
@@ -183,11 +203,24 @@ def _compare_fingerprints(
         if one is None or two is None:
             sides = ("there", "missing") if two is None else ("missing", "there")
             work.add("artifacts", name, "missing", sides, "folder.missing")
-        elif one.mode != two.mode:
-            work.add("artifacts", name, "mode", (one.mode, two.mode), "file.mode")
-        if one and two and one.sha256 != two.sha256:
+            continue
+        _compare_stated(one, two, work)
+        if one.sha256 != two.sha256:
             pairs.extend(_compare_artifacts(paths, name, (one.sha256, two.sha256), work))
     return pairs
+
+
+def _compare_stated(one: BuiltArtifact, two: BuiltArtifact, work: Work) -> None:
+    """Compare what is said of an artifact beside its digest."""
+    if one.mode != two.mode:
+        work.add("artifacts", one.name, "mode", (one.mode, two.mode), "file.mode")
+    if one.normalised != two.normalised:
+        sides = (", ".join(one.normalised or ()), ", ".join(two.normalised or ()))
+        work.add("artifacts", join_place(one.name, "normalised"), "text", sides, "input")
+    if one.size != two.size and one.sha256 == two.sha256:
+        # No two builds say this: one of the two was written by hand.
+        place = join_place(one.name, "size")
+        work.add("artifacts", place, "bytes", (str(one.size), str(two.size)), "artifact")
 
 
 def _inputs(print_: Fingerprint) -> dict[str, str]:

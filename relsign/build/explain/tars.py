@@ -10,14 +10,12 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from relsign.build.archives.read_tar import BLOCK, MAX_EXTENSION_BYTES, ZERO_BLOCK, pax_records
 from relsign.build.explain.difference import Kind
 from relsign.build.explain.entry import Entry, Opened
 from relsign.build.explain.piece import Piece, Work
 from relsign.errors import InputError
 
-BLOCK = 512
-ZERO_BLOCK = bytes(BLOCK)
-MAX_EXTENSION_BYTES = 1 << 20
 MAGIC = slice(257, 265)
 EXTENSIONS = frozenset({b"x", b"g", b"L", b"K"})
 HAS_DATA = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, b"S"})
@@ -85,22 +83,10 @@ def _extend(piece: Piece, offset: int, header: tarfile.TarInfo, extension: _Exte
     elif header.type == b"K":
         extension.names["linkpath"] = text.rstrip("\0")
     else:
-        extension.names.update(_records(data))
+        for key, value in pax_records(data):
+            said = value.decode("utf-8", "surrogateescape")
+            extension.names[key.decode("utf-8", "replace")] = said
     return offset + -(-header.size // BLOCK) * BLOCK
-
-
-def _records(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield pax records ``LENGTH KEY=VALUE LF``; raise InputError for any other byte."""
-    offset = 0
-    while offset < len(data):
-        digits, _, _ = data[offset : offset + 9].partition(b" ")
-        length = int(digits) if digits.isdigit() else 0
-        record = data[offset + len(digits) + 1 : offset + length]
-        key, equals, value = record.partition(b"=")
-        if not (length and record.endswith(b"\n") and equals):
-            raise InputError("damaged tar extension header")
-        yield key.decode("utf-8", "replace"), value[:-1].decode("utf-8", "surrogateescape")
-        offset += length
 
 
 def _size(header: tarfile.TarInfo, extension: _Extension) -> int:

@@ -14,7 +14,6 @@ from relsign.build.explain.layers import Coding
 from relsign.build.explain.piece import Piece, Work
 from relsign.errors import InputError
 
-MAX_DIRECTORY_BYTES = 256 << 20
 CODINGS: dict[int, Coding] = {records.STORED: "stored", records.DEFLATED: "deflate"}
 
 
@@ -27,8 +26,6 @@ def open_zip(piece: Piece, work: Work) -> Opened:
     """Return the members of a zip file; raise InputError for a damaged or unusual one."""
     start = max(0, piece.size - records.MAX_END_BYTES)
     end = records.find_end(piece.read(start, records.MAX_END_BYTES), work.bounds.archive)
-    if end.directory_bytes > MAX_DIRECTORY_BYTES:
-        raise InputError("too many members")
     directory = piece.exactly(end.offset, end.directory_bytes)
     comment = end.comment.decode("utf-8", "surrogateescape")
     facts: dict[str, tuple[Kind, str]] = {"zip.comment": ("text", comment)}

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from relsign.build.archives.plain_tar import BLOCK, END, header, padding
-from relsign.build.bootstrap import bootstrap
 from relsign.build.inputs.project import Wanted, wanted_inputs
+from relsign.build.profile import choose_profile
+from relsign.build.rootfs import accept_rootfs, keep_rootfs
 from relsign.build.store import Store
 from relsign.errors import InputError, NotEnoughError, VerificationError
+from relsign.formats.fingerprint import ProfileDigest
 from relsign.formats.inputs import (
     INPUTS_FILE,
     MAX_INPUTS_BYTES,
@@ -58,11 +60,13 @@ def export_inputs(
     store: Store,
     destination: Path,
     *,
+    profile: str | None = None,
     with_rootfs: bool = False,
     progress: Progress = silent,
 ) -> Inputs:
     """Write a project's bundle, whole or not at all, and return what it holds.
 
+    `profile` names the sandbox profile to build in, where not the recipe's is.
     With `with_rootfs` each environment's finished root file system comes along.  Raises
     NotEnoughError naming what was not fetched, InputError for a stale lock.
     """
@@ -71,6 +75,7 @@ def export_inputs(
         return workspace.read(workspace.folder / path, "the recipe asks for it")
 
     wanted = wanted_inputs(read)
+    chosen = choose_profile(wanted.recipe, profile)
     _require_stored(wanted, store)
     contents = list(wanted.contents)
     if with_rootfs:
@@ -81,6 +86,7 @@ def export_inputs(
     inputs = Inputs(
         project=wanted.recipe.project.name,
         version=wanted.recipe.project.version,
+        profile=ProfileDigest(name=chosen.name, sha256=chosen.sha256),
         project_files=tuple(ProjectFile(path=p, sha256=d) for p, d in sorted(digests.items())),
         contents=tuple(sorted(contents, key=lambda content: content.label)),
         files=tuple(
@@ -116,7 +122,7 @@ def import_inputs(
         _expect(stream, END, "end")
         if stream.read(1):
             raise _not_ours("bytes after its end")
-    _require_complete(inputs, store)
+    _accept_rootfs(inputs, _require_complete(inputs, store).locks, store)
     if into is not None:
         _write_project(inputs, store, into)
     return inputs
@@ -144,14 +150,10 @@ def _rootfs_contents(locks: tuple[BuilderLock, ...], store: Store) -> Iterator[C
     program is needed to join them.
     """
     for lock in locks:
-        digest = lock.rootfs.sha256
         if not lock.packages:
             continue
-        if not store.has(digest):
-            with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
-                path = Path(folder) / "rootfs.tar"
-                bootstrap(lock, store, path)
-                store.add_file(path, digest, where="builder.lock: rootfs")
+        keep_rootfs(lock, store)
+        digest = lock.rootfs.sha256
         yield Content(kind="rootfs", of=lock.builder, name="rootfs.tar", sha256=digest)
 
 
@@ -242,13 +244,20 @@ def _not_ours(got: str) -> InputError:
     )
 
 
-def _require_complete(inputs: Inputs, store: Store) -> None:
-    """Refuse a bundle whose own recipe and locks ask for what it does not hold."""
+def _require_complete(inputs: Inputs, store: Store) -> Wanted:
+    """Return what its own recipe and locks name; refuse other files of the project.
+
+    All that they ask for must be there, and no file of the project besides.
+    """
     digests = {file.path: file.sha256 for file in inputs.project_files}
 
     def read(path: str) -> bytes:
         if path not in digests:
-            raise InputError("the bundle lacks a file of the project", where=path)
+            raise InputError(
+                "the bundle lacks a file of the project",
+                where=path,
+                hint="ask for a bundle made by `relsign inputs export`",
+            )
         return read_bounded(store.path(digests[path]), MAX_TEXT_BYTES)
 
     wanted = wanted_inputs(read)
@@ -262,6 +271,23 @@ def _require_complete(inputs: Inputs, store: Store) -> None:
             got=", ".join(missing[:MAX_NAMED]),
             hint="what it holds is in the store; ask for a bundle made by `relsign inputs export`",
         )
+    extra = sorted(digests.keys() - set(wanted.paths))
+    if extra:
+        raise InputError(
+            f"the bundle brings {len(extra)} files that no build of the project reads",
+            where=INPUTS_FILE,
+            got=extra[0],
+            hint="ask whoever made it why; `relsign inputs export` bundles no such file",
+        )
+    return wanted
+
+
+def _accept_rootfs(inputs: Inputs, locks: tuple[BuilderLock, ...], store: Store) -> None:
+    """Believe the finished root file systems that the bundle brings for its own locks."""
+    came = {(content.of, content.sha256) for content in inputs.contents if content.kind == "rootfs"}
+    for lock in locks:
+        if lock.packages and (lock.builder, lock.rootfs.sha256) in came:
+            accept_rootfs(lock, store)
 
 
 def _write_project(inputs: Inputs, store: Store, into: Path) -> None:

@@ -168,6 +168,13 @@ def find_sdist(source: PypiSdist, index: str) -> IndexFile:
         if package.filename == source.file and package.version == source.version:
             stated = package.digests.get("sha256")
             return IndexFile(package.url, Digest(stated) if stated else None)
+    if not any(package.version for package in page.packages):
+        raise HostError(
+            "what answers in the index's place lists no file",
+            where=redacted(index),
+            got=f"a page about {source.package} without one",
+            hint="check the connection and `pip config get global.index-url`",
+        )
     raise InputError(
         "the index has no such file",
         got=source.file,

@@ -8,12 +8,14 @@ so a bundle that lacks something is refused before anybody depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from relsign.build.inputs.languages import language_files
 from relsign.build.inputs.oci import image_files
+from relsign.build.inputs.shared import refuse_shared
 from relsign.build.moved import refuse_stale
+from relsign.errors import InputError
 from relsign.formats.inputs import RECIPE_FILE, Content, Kind
 from relsign.formats.lock import BuilderLock, parse_builder, parse_lock
 from relsign.formats.names import Digest
@@ -27,6 +29,8 @@ from relsign.formats.recipe import (
     UpstreamSignature,
     parse_recipe,
 )
+
+RELEASE_FOLDER = "release/"
 
 Read = Callable[[str], bytes]
 """Returns a file of the project by its path below the project's folder."""
@@ -43,7 +47,10 @@ class Wanted:
 
 
 def wanted_inputs(read: Read) -> Wanted:
-    """Return what the project needs; raise InputError for a stale lock or a bad document."""
+    """Return what the project needs; raise InputError for a stale lock or a bad document.
+
+    Nothing of it lies below ``release/``: a release is what builds make, not what they read.
+    """
     recipe = parse_recipe(read(RECIPE_FILE))
     paths = {RECIPE_FILE, *_keys(recipe)}
     locks: list[BuilderLock] = []
@@ -56,10 +63,23 @@ def wanted_inputs(read: Read) -> Wanted:
         refuse_stale(name, lock, definition_bytes, side)
         locks.append(lock)
         paths |= {f"{folder}/{file}" for file in ("builder.toml", "builder.lock", *side)}
+    _refuse_below_release(paths)
+    refuse_shared(recipe, locks)
     contents = {content for lock in locks for content in lock_contents(lock)}
     contents |= {content for source in recipe.source for content in source_contents(source)}
     ordered = sorted(contents, key=lambda content: content.label)
     return Wanted(recipe, tuple(locks), tuple(sorted(paths)), tuple(ordered))
+
+
+def _refuse_below_release(paths: Iterable[str]) -> None:
+    for path in sorted(paths):
+        if path.startswith(RELEASE_FOLDER):
+            raise InputError(
+                "an input of the builds lies where releases are made",
+                where=RECIPE_FILE,
+                got=path,
+                hint="move it, to keys/upstream/ for instance, and name it there in the recipe",
+            )
 
 
 def lock_contents(lock: BuilderLock) -> Iterator[Content]:

@@ -1,13 +1,17 @@
 """Which inputs can still be fetched today: what is vanishing is told while it is here.
 
-Every locked file and every source is asked for where it would be fetched from: Debian's
-files at the mirrors, wheels and source distributions on the index's page, layers at the
-registry, each without its bytes.  npm, Go and Cargo have programs of their own, which know
-no such question, and a git server answers only for the tips of its branches: those few are
-fetched into a folder that is thrown away.
+Every locked file and every source is asked for where it would be fetched from.  Debian's
+packages at the mirrors and layers at the registry are asked for by name and size, wheels and
+source distributions by the digest on the index's page, each without its bytes.  Where nothing
+but a name could be compared, anything that answers would look like the file: files at an
+address, Debian's sources, and what the index states no digest of are read to their digest and
+not kept.  npm, Go and Cargo have programs of their own, which know no such question, and a git
+server answers only for the tips of its branches: those are fetched into a folder that is
+thrown away.
 
-Who does not answer has withdrawn nothing.  So "gone" is said only where a server said so,
-and "no answer" where none could be reached or this machine knows none to ask.
+Who does not answer has withdrawn nothing, nor has a login page in a server's place.  So
+"gone" is said only where a server said so, and "no answer" where none could be reached,
+something else answered, or this machine knows none to ask.
 
     for standing in find_rot(wanted, store, asking): print(standing.state, standing.name)
 """
@@ -25,7 +29,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
 
-from relsign.build.inputs.asking import is_served
+from relsign.build.inputs.asking import has_file, is_served
 from relsign.build.inputs.cargo import crate_file, fetch_crates
 from relsign.build.inputs.clients import WithdrawnError
 from relsign.build.inputs.git_source import fetch_commit
@@ -49,6 +53,7 @@ from relsign.formats.lock import BuilderLock, LockedWheel
 from relsign.formats.names import Digest
 from relsign.formats.recipe import Archive, DebianSource, Git, PypiSdist, Source
 from relsign.system.fetch import Progress, silent
+from relsign.system.files import hash_file
 
 PARALLEL = 8
 State = Literal["served", "only in this store", "gone", "no answer"]
@@ -78,7 +83,7 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a server said, or the error for why none said anything."""
+    """What a server said, or the error for why none said anything of this file."""
 
     is_there: bool
     reason: str = ""
@@ -104,7 +109,9 @@ def find_rot(
     ]
     answers = _ask_all(questions, asking.progress)
     silences = [answer.silence for answer in answers if answer.silence is not None]
-    if silences and len(silences) == len(answers):
+    # Who sends something else has answered: the network is there.
+    others = any(isinstance(silence, VerificationError) for silence in silences)
+    if silences and len(silences) == len(answers) and not others:
         raise _nobody(silences)
     return tuple(
         Standing(question.of, question.name, question.sha256, _state(question, answer, store),
@@ -144,8 +151,8 @@ def _ask_all(questions: Sequence[_Question], progress: Progress) -> tuple[_Answe
 def _ask(question: _Question) -> _Answer:
     try:
         is_there = question.ask()
-    except (InputError, VerificationError, WithdrawnError) as error:
-        # Somebody spoke: there is no such thing, or it has other bytes.
+    except (InputError, WithdrawnError) as error:
+        # Somebody spoke: there is no such thing.
         return _Answer(is_there=False, reason=str(error))
     except RelsignError as error:
         return _Answer(is_there=False, reason=str(error), silence=error)
@@ -228,11 +235,13 @@ def _of_source(source: Source, asking: Asking) -> Iterator[_Question]:
 
 
 def _of_archive(source: Archive) -> Iterator[_Question]:
-    yield _Question(source.name, source.file, source.sha256, lambda: is_served(source.url, None))
+    ask = partial(has_file, source.url, source.sha256)
+    yield _Question(source.name, source.file, source.sha256, ask)
     if source.signature is not None:
         beside = urljoin(source.url, source.signature.file)
         digest = source.signature.sha256
-        yield _Question(source.name, source.signature.file, digest, lambda: is_served(beside, None))
+        ask = partial(has_file, beside, digest)
+        yield _Question(source.name, source.signature.file, digest, ask)
 
 
 def _mirrors(asking: Asking) -> tuple[str, ...]:
@@ -260,10 +269,16 @@ def _on_mirror(mirror: str, file: ArchiveFile) -> bool:
     scheme, _, rest = mirror.partition(":")
     if scheme in {"file", "copy"}:
         path = Path(unquote(urlsplit(rest).path), file.path)
-        return path.is_file() and file.size in {None, path.stat().st_size}
+        if not path.is_file():
+            return False
+        if hash_file(path).sha256 == file.sha256:
+            return True
     if scheme in {"http", "https"}:
         try:
-            return is_served(mirror + file.path, file.size)
+            # Without a size to compare, only the bytes tell.
+            is_there = is_served(mirror + file.path, file.size)
+            if not is_there or file.size is not None:
+                return is_there
         except HostError:
             pass  # apt may know a way that we do not: its own proxy, a login
     with tempfile.TemporaryDirectory(prefix="relsign-") as folder:
@@ -283,7 +298,13 @@ def _as_file(wheel: LockedWheel) -> PypiSdist:
 
 
 def _on_index(file: PypiSdist, index: Callable[[], str]) -> Callable[[], bool]:
-    return lambda: find_sdist(file, index()).sha256 in {None, file.sha256}
+    def ask() -> bool:
+        found = find_sdist(file, index())
+        if found.sha256 is None:
+            return has_file(found.url, file.sha256)
+        return found.sha256 == file.sha256
+
+    return ask
 
 
 def _in_registry(

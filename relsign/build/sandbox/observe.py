@@ -22,6 +22,7 @@ import msgspec
 
 from relsign.build.engine.connection import Engine, connect
 from relsign.build.engine.container import Container, HostSettings, open_container
+from relsign.build.limit import looking
 from relsign.build.profile import Profile, load_profile
 from relsign.build.sandbox.view import missing_knobs
 from relsign.errors import HostError, InputError, RelsignError
@@ -58,14 +59,16 @@ def observe(engine: Engine, order: Order) -> Observation:
     """Start a container as `order` says and return what its view and its probe print.
 
     Raises InputError if the environment has no C compiler and no compiled probe is
-    given, HostError if the engine fails or the probe does.
+    given, HostError if the engine fails or the probe does, or does not end.
     """
     profile = load_profile(order.profile)
     settings = HostSettings(Path(order.cache), profile.variables({}, 0), (order.cpu,))
     with open_container(engine, order.image, profile, settings) as container:
         missing = missing_knobs(container, profile)
-        _fill(container, profile, order)
-        return Observation(missing=missing, said=_run(container, profile, "./probe"))
+        with looking(container):
+            _fill(container, profile, order)
+            said = _run(container, profile, "./probe")
+        return Observation(missing=missing, said=said)
 
 
 def _fill(container: Container, profile: Profile, order: Order) -> None:

@@ -20,6 +20,7 @@ import msgspec
 
 from relsign.build.engine.connection import TLS_VARIABLES, Engine
 from relsign.build.engine.container import HostSettings, open_container
+from relsign.build.limit import looking
 from relsign.build.profile import load_profile
 from relsign.build.sandbox.observe import Observation, Order, observe
 from relsign.build.sandbox.probe import ProbeReport, channel_owners, judge, read_channels
@@ -60,7 +61,8 @@ def _neighbour(engine: Engine, order: Order) -> Iterator[None]:
     profile = load_profile(order.profile)
     settings = HostSettings(Path(order.cache), profile.variables({}, None), (order.cpu,))
     with open_container(engine, order.image, profile, settings) as container:
-        container.execute((*profile.wrapper, profile.build_folder, BUSY), bytes)
+        with looking(container):
+            container.execute((*profile.wrapper, profile.build_folder, BUSY), bytes)
         yield
 
 

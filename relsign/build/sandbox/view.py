@@ -35,6 +35,7 @@ from collections.abc import Iterator
 import msgspec
 
 from relsign.build.engine.container import Container
+from relsign.build.limit import looking
 from relsign.build.profile import Profile
 from relsign.errors import HostError
 from relsign.formats.canonical import shorten
@@ -110,12 +111,13 @@ def missing_knobs(container: Container, profile: Profile) -> tuple[str, ...]:
 
     The container must have just started: nothing of a build may have run in it.
     A profile of form 1 says nothing about how to look, so nothing is missed.
-    Raises HostError if the container cannot tell.
+    Raises HostError if the container cannot tell, or not in time.
     """
     if profile.checks is msgspec.UNSET:
         return ()
     argv = (*profile.wrapper, profile.build_folder, view_script(profile))
-    code, said = container.ask(argv, MAX_ANSWER_BYTES)
+    with looking(container):
+        code, said = container.ask(argv, MAX_ANSWER_BYTES)
     *missing, last = said.decode("utf-8", "replace").splitlines() or [""]
     if code != 0 or last != END or not profile.fixed.keys() >= set(missing):
         raise HostError(

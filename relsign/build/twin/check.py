@@ -62,19 +62,19 @@ def check_subject(
     blames = list(failures)
     if varied is not None and differing:
         blames += blame_differences(series, left, base, varied)
-    normalisers = None
-    if varied is not None and not failures:
+    normalisers: tuple[Normaliser, ...] = ()
+    if varied is not None and _may_be_normalised(blames, differing):
         normalisers = _normalisers(base, varied, differing, setup.epoch)
     return Checked(
         target=workshop.subject.target.name,
         verdict=_verdict(blames, normalisers),
         varied=tuple(sorted(knobs)),
         not_varied=not_varied,
-        artifacts=tuple(sorted(base.looks)),
-        differing=tuple(sorted(differing)),
+        looks=base.looks,
+        differing=tuple(sorted(differing.union(*(blame.artifacts for blame in blames)))),
         builds=counter.builds,
         blames=tuple(blames),
-        normalisers=normalisers or (),
+        normalisers=normalisers,
     )
 
 
@@ -147,23 +147,36 @@ def _build_varied(series: Series, knobs: KnobSet) -> tuple[list[Blame], KnobSet,
     return blames, knobs, varied
 
 
+def _may_be_normalised(blames: Sequence[Blame], differing: frozenset[str]) -> bool:
+    """Say whether the two builds that are compared show all that was found.
+
+    What fails or changes by chance they do not, nor an artifact that they made alike.
+    """
+    return all(
+        blame.knobs
+        and not (blame.unsteady or blame.failed)
+        and differing.issuperset(blame.artifacts)
+        for blame in blames
+    )
+
+
 def _normalisers(
     base: Made, varied: Made, differing: frozenset[str], epoch: int | None
-) -> tuple[Normaliser, ...] | None:
-    """Return the normalisers after which the artifacts are the same, None if not all are."""
+) -> tuple[Normaliser, ...]:
+    """Return the normalisers after which the artifacts are the same, none if not all are."""
     needed: set[Normaliser] = set()
     for name in sorted(differing):
         if base.looks[name][1] != varied.looks[name][1]:
-            return None
+            return ()
         names = same_after(base.folder / name, varied.folder / name, epoch)
         if not names:
-            return None
+            return ()
         needed.update(names)
     return tuple(sorted(needed))
 
 
 def _verdict(
-    blames: Sequence[Blame], normalisers: tuple[Normaliser, ...] | None
+    blames: Sequence[Blame], normalisers: tuple[Normaliser, ...]
 ) -> Literal["identical", "normalised", "different"]:
     if not blames:
         return "identical"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from relsign.build.engine.connection import Engine
 from relsign.build.engine.container import HostSettings, open_container
+from relsign.build.limit import looking
 from relsign.build.twin.arrange import arranged
 from relsign.build.twin.knobs import Setup
 from relsign.errors import HostError
@@ -50,22 +51,17 @@ say environment shown A_VARIABLE_MORE
 def observe(engine: Engine, image: str, setup: Setup, cache: Path) -> dict[str, str] | None:
     """Return knob -> what a program sees of it, None if commands do not run under `setup`.
 
-    Raises HostError if the engine fails.
+    Raises HostError if the engine fails, or if they do not end.
     """
     profile = setup.profile
     variables = profile.variables({}, None)
     settings = HostSettings(cache, variables, setup.cpus, setup.binds)
-    said = bytearray()
-
-    def hear(chunk: bytes) -> None:
-        said.extend(chunk[: MAX_ANSWER_BYTES - len(said)])
-
-    with open_container(engine, image, profile, settings) as container:
+    with open_container(engine, image, profile, settings) as container, looking(container):
         with arranged(_listed_tar(), setup) as tar:
             container.put(profile.build_folder, tar)
         command = (*profile.wrapper, profile.build_folder, SCRIPT)
         try:
-            ended = container.execute(command, hear)
+            ended, said = container.ask(command, MAX_ANSWER_BYTES)
         except HostError:
             # A library that lacks another one keeps even the first process from starting.
             if container.state().running:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 
 from relsign.build.engine.connection import Engine
+from relsign.build.inputs.streams import source_streams
 from relsign.build.moved import check_lock_is_current
 from relsign.build.profile import Profile
 from relsign.build.target import (
     Bench,
     Listener,
     prepare_image,
-    source_stream,
 )
 from relsign.build.twin.check import check_subject
 from relsign.build.twin.machine import look_at_machine
@@ -72,12 +71,9 @@ def check_target(
     machine = look_at_machine(
         plan.bound, plan.cpus, plan.now, has_other_engine=plan.other is not None
     )
-    with contextlib.ExitStack() as stack:
-        sources = tuple(
-            stack.enter_context(source_stream(bench.store, source, index))
-            for index, source in enumerate(recipe.source)
-        )
-        subject = Subject(target, target.directory or recipe.source[0].name, sources, room)
+    with source_streams(bench.store, recipe.source, plan.profile.build_bytes) as sources:
+        first = recipe.source[0].name
+        subject = Subject(target, target.directory or first, tuple(sources), room)
         workshop = Workshop(subject, plan.folder / target.name, plan.bound, listener)
         setup = setup_for(target, plan.profile, (bench.cpu,))
         return check_subject(workshop, setup, machine, plan.left_out, on_build)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from relsign.build.explain.causes import Found
 from relsign.build.explain.difference import Difference
+from relsign.build.twin.workshop import Look
 from relsign.formats.names import Normaliser
 from relsign.formats.twin import Twin
 
 NO_KNOWN_CAUSE = "unknown"
 BUILD_FAILS = "build-fails"
+TIME = frozenset({"time"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,40 @@ class Checked:
     """Knobs turned and seen to be, sorted."""
     not_varied: Mapping[str, str]
     """Knob -> why it stayed."""
-    artifacts: tuple[str, ...]
+    looks: Mapping[str, Look]
+    """What the first build, with nothing varied, made."""
     differing: tuple[str, ...]
     builds: int
     blames: tuple[Blame, ...] = ()
     normalisers: tuple[Normaliser, ...] = ()
+
+    @property
+    def artifacts(self) -> tuple[str, ...]:
+        """Names of the artifacts, sorted."""
+        return tuple(sorted(self.looks))
+
+
+def beside_release(result: Checked, built: Mapping[str, Look]) -> Checked:
+    """Return the outcome for the artifacts that are `built` to be released.
+
+    A check speaks of its own builds.  Where its first one, with nothing varied, made other
+    bytes than the release has, the target is `different`, whatever the check's builds have
+    in common: it changes by chance, unless by time alone.
+    """
+    names = built.keys() | result.looks.keys()
+    odd = {name for name in names if built.get(name) != result.looks.get(name)}
+    if not odd:
+        return result
+    known = {name for each in result.blames if each.knobs <= TIME for name in each.artifacts}
+    chance = tuple(sorted(odd - known))
+    more = (Blame(frozenset(), chance, unsteady=True),) if chance else ()
+    return replace(
+        result,
+        verdict="different",
+        differing=tuple(sorted(odd.union(result.differing))),
+        blames=(*result.blames, *more),
+        normalisers=(),
+    )
 
 
 def twin_of(result: Checked) -> Twin:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 import shutil
 from pathlib import Path
@@ -27,6 +26,7 @@ from relsign.system.files import (
     sync_folder,
     write_whole,
 )
+from relsign.system.owner import is_abandoned, temporary_ending
 from relsign.system.workspace import ReleaseFolder
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def staging_folder(release: ReleaseFolder, name: str | None, *, hidden: bool) ->
     parent = make_held_folder(release) if hidden else release.builds
     make_folder(parent)
     remove_abandoned(parent)
-    staged = parent / f".{name or UNSIGNED}.{secrets.token_hex(8)}.{os.getpid()}.tmp"
+    staged = parent / f".{name or UNSIGNED}.{secrets.token_hex(8)}{temporary_ending()}"
     try:
         staged.mkdir()
     except OSError as error:
@@ -87,12 +87,12 @@ def _is_renamed(staged: Path, final: Path) -> bool:
 def remove_abandoned(parent: Path) -> bool:
     """Remove what builds that were killed left behind: their process is gone; say if there was any.
 
-    `parent` must be a real folder, or none.
+    What another machine or a container makes in the same folder is left to it.  `parent` must
+    be a real folder, or none.
     """
     found = False
     for path in parent.glob(".*.tmp"):
-        number = path.name.removesuffix(".tmp").rpartition(".")[2]
-        if number.isdigit() and not Path("/proc", number).exists():
+        if is_abandoned(path.name):
             found = True
             shutil.rmtree(path, ignore_errors=True)
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from relsign.build.profile import load_profile
+from relsign.build.profile import Profile
 from relsign.cli.building.place import compare_with_others, show_result
 from relsign.cli.options import show_path
 from relsign.cli.talk import talk
@@ -83,7 +83,9 @@ def builder_named(workspace: Workspace, name: str) -> tuple[Party, tuple[Party, 
     return party, builders
 
 
-def go_on(workspace: Workspace, release: ReleaseFolder, signing: Signing | None) -> bool:
+def go_on(
+    workspace: Workspace, release: ReleaseFolder, signing: Signing | None, profile: Profile
+) -> bool:
     """Show the build that was committed to, if there is one; say whether that was all to do.
 
     Raises NotEnoughError while builders are awaited, InputError where the inputs
@@ -94,20 +96,21 @@ def go_on(workspace: Workspace, release: ReleaseFolder, signing: Signing | None)
     party = signing.party
     held = find_held(release, party)
     if held is not None:
-        _require_same_inputs(workspace, held.fingerprints)
+        _require_same_inputs(workspace, held.fingerprints, profile)
         _reveal(workspace, release, signing, held)
         return True
     if is_shown(release, party):
         targets = tuple(target.name for target in workspace.recipe().target)
-        _require_same_inputs(workspace, shown_fingerprints(release, party, targets))
+        _require_same_inputs(workspace, shown_fingerprints(release, party, targets), profile)
         talk(f"this build is shown already: {show_path(release.build_of(party.name))}")
         return True
     refuse_second(release, party)
     return False
 
 
-def _require_same_inputs(workspace: Workspace, fingerprints: tuple[Fingerprint, ...]) -> None:
-    profile = load_profile()
+def _require_same_inputs(
+    workspace: Workspace, fingerprints: tuple[Fingerprint, ...], profile: Profile
+) -> None:
     digest = ProfileDigest(name=profile.name, sha256=profile.sha256)
     require_unchanged(workspace, digest, fingerprints)
 

@@ -14,7 +14,7 @@ from relsign.build.moved import check_lock_is_current
 from relsign.build.profile import Profile
 from relsign.build.sbom import make_sbom
 from relsign.build.target import Bench, BuiltTarget, Listener, build_target, prepare_image
-from relsign.build.twin.verdict import twin_of
+from relsign.build.twin.verdict import beside_release, twin_of
 from relsign.cli.building.table import LiveTable
 from relsign.cli.check import check_targets
 from relsign.cli.checking import check_lines
@@ -64,7 +64,7 @@ def build_release(plan: Plan, workspace: Workspace, staged: Path) -> BuiltReleas
         Finished(fingerprints, staged / "artifacts"),
         lambda check: _check_listener(check, staged, plan),
     )
-    twins = _build_twins(plan, workspace)
+    twins = _build_twins(plan, workspace, fingerprints)
     info = plan.bench.engine.describe()
     return BuiltRelease(
         fingerprints=fingerprints,
@@ -83,13 +83,18 @@ def build_release(plan: Plan, workspace: Workspace, staged: Path) -> BuiltReleas
     )
 
 
-def _build_twins(plan: Plan, workspace: Workspace) -> tuple[Twin, ...]:
+def _build_twins(
+    plan: Plan, workspace: Workspace, fingerprints: tuple[Fingerprint, ...]
+) -> tuple[Twin, ...]:
+    """Build again under other conditions; verdicts are of the artifacts in `fingerprints`."""
     if not plan.twins:
         return ()
+    built = {f.target: {a.name: (a.sha256, a.mode) for a in f.artifacts} for f in fingerprints}
     targets = workspace.recipe().target
     results = check_targets(
-        workspace, targets, plan.bench.store.root, {}, None, verbose=plan.verbose
+        workspace, targets, plan.bench.store.root, {}, None, plan.profile, verbose=plan.verbose
     )
+    results = tuple(beside_release(result, built[result.target]) for result in results)
     for line in check_lines(results):
         talk(line)
     return tuple(sorted((twin_of(result) for result in results), key=lambda twin: twin.target))

@@ -1,4 +1,4 @@
-"""Whether what would be built is there already: whole, of these inputs, and untouched.
+"""Whether what would be built is there already: whole, of these inputs, and built here.
 
 Whatever is missing, other or damaged only means that there is something to build.
 """
@@ -9,56 +9,91 @@ import contextlib
 import os
 from pathlib import Path
 
-from relsign.build.profile import load_profile
+from relsign.build.profile import Profile
 from relsign.cli.building.place import final_folder, remove_abandoned, show_unchanged
 from relsign.cli.building.signing import builder_named
-from relsign.crypto.keys import Party
-from relsign.errors import HostError, RelsignError
+from relsign.cli.options import show_path
+from relsign.cli.talk import talk
+from relsign.crypto.digest import sha256_hex
+from relsign.crypto.keys import Party, parse_member
+from relsign.errors import HostError, InputError, RelsignError
 from relsign.formats.envelope import parse_envelope
-from relsign.formats.fingerprint import Fingerprint, ProfileDigest
+from relsign.formats.fingerprint import EnvironmentDigest, Fingerprint, ProfileDigest
 from relsign.formats.link import MAX_LINK_BYTES, ReleaseBinding, link_file_name, parse_link
 from relsign.formats.provenance import parse_provenance, provenance_file_name
 from relsign.formats.recipe import sbom_file
 from relsign.sign.evidence.checks import check_environments
+from relsign.sign.evidence.commit import BuiltRelease
 from relsign.sign.evidence.finished import find_finished, is_signed
 from relsign.sign.evidence.links import make_links
 from relsign.sign.evidence.papers import MAX_SBOM_BYTES
+from relsign.sign.keys.keystore import KeyStore
 from relsign.sign.places import is_real_folder
 from relsign.system.clock import now_utc
-from relsign.system.files import hash_file, read_bounded
+from relsign.system.files import hash_file, read_bounded, write_whole
 from relsign.system.workspace import ReleaseFolder, Workspace
 from relsign.verify.agreement import read_report
 from relsign.verify.provenance import check_provenance
 
 
-def is_built(workspace: Workspace, release: ReleaseFolder, name: str | None) -> bool:
+def record_built(store: Path, built: BuiltRelease) -> None:
+    """Note in the store that this machine built it: only then is it called unchanged later.
+
+    To be called before the result is shown.  Raises HostError if the disk refuses.
+    """
+    write_whole(_stamp(store, built.fingerprints, built.checked), b"")
+
+
+def _stamp(
+    store: Path, fingerprints: tuple[Fingerprint, ...], checked: tuple[EnvironmentDigest, ...]
+) -> Path:
+    """Return where a build is noted, by all that went in and came out, its checks included."""
+    links = make_links(fingerprints, checked=checked)
+    return store / "built" / sha256_hex(b"".join(link.to_bytes() for link in links))
+
+
+def is_built(
+    workspace: Workspace,
+    release: ReleaseFolder,
+    name: str | None,
+    profile: Profile,
+    store: Path,
+    keys: Path,
+) -> bool:
     """Say so if what would be built is there; builds that were committed to say it themselves.
 
+    The release folder travels, so what lies in it is believed only if this machine noted that
+    it built it (`record_built`) and, for a builder, if the builder's key is here too.
     Raises InputError where a link stands in the folder's place, for a builder the roster does
     not have, and for a recipe that cannot be read.
     """
     folder = final_folder(release, name)
     if not is_real_folder(folder) or (name is not None and workspace.policy().commit):
         return False
-    profile = load_profile()
+    party = None if name is None else builder_named(workspace, name)[0]
+    if party is not None and not _has_key(keys, party):
+        return False
     found = find_finished(
         workspace, folder, ProfileDigest(name=profile.name, sha256=profile.sha256)
     )
-    if found is None:
+    if found is None or not _has_papers(workspace, folder, party, found):
         return False
-    if name is None:
-        if not _has_own_papers(workspace, folder, found):
-            return False
-    else:
-        party, _others = builder_named(workspace, name)
-        if not is_signed(workspace, folder, party, found, now_utc()):
-            return False
-        if not _has_signed_papers(release, folder, party):
-            return False
+    checked = check_environments(workspace, workspace.recipe())
+    if not _stamp(store, found, checked).is_file():
+        talk(f"not built on this machine, by its store's notes: {show_path(folder)}; building it")
+        return False
     if remove_abandoned(release.builds):
         _remove_from_engine()
     show_unchanged(found, folder)
     return True
+
+
+def _has_key(keys: Path, party: Party) -> bool:
+    """Say whether the builder's key is this machine's; opening it says what is wrong."""
+    try:
+        return parse_member(KeyStore(keys).member(party.name), party.name).key == party.key
+    except InputError:
+        return False
 
 
 def _remove_from_engine() -> None:
@@ -72,6 +107,15 @@ def _remove_from_engine() -> None:
 
     with contextlib.suppress(HostError), connect(os.environ) as engine:
         remove_leftovers(engine)
+
+
+def _has_papers(
+    workspace: Workspace, folder: Path, party: Party | None, found: tuple[Fingerprint, ...]
+) -> bool:
+    if party is None:
+        return _has_own_papers(workspace, folder, found)
+    is_own = is_signed(workspace, folder, party, found, now_utc())
+    return is_own and _has_signed_papers(workspace.release(), folder, party)
 
 
 def _has_own_papers(

@@ -6,7 +6,7 @@ links and provenance are real, and signed with its own key.
 
 from __future__ import annotations
 
-from relsign.build.profile import load_profile
+from relsign.build.profile import choose_profile
 from relsign.cli.rehearsal.shape import Shape
 from relsign.cli.rehearsal.stage import Stage
 from relsign.crypto.digest import sha256_hex
@@ -136,7 +136,7 @@ def pretend_build(stage: Stage, builder: str, data: bytes) -> None:
 
 
 def _fingerprint(stage: Stage, made: BuiltArtifact) -> Fingerprint:
-    workspace, profile = stage.workspace, load_profile()
+    workspace, profile = stage.workspace, choose_profile(stage.workspace.recipe())
     release = workspace.release()
     return Fingerprint(
         project=release.project,

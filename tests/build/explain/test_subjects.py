@@ -44,6 +44,8 @@ ODD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "more": (lambda two: (two / "z").write_text(""), "z", "missing"),
     "link": (lambda two: (two / "new").replace(two / "link"), "link", "text"),
     "type": (lambda two: (two / "new").replace(two / "a.txt"), "a.txt", "type"),
+    "empty folder": (lambda two: (two / "empty").mkdir(), "empty", "missing"),
+    "folder's mode": (lambda two: (two / "sub").chmod(0o700), "sub", "mode"),
 }
 
 
@@ -126,6 +128,43 @@ def test_artifacts_that_cannot_be_asked_for_are_said(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     with pytest.raises(HostError, match="file name too long"):
         explain(one, two.replace(folder / "f"))
+
+
+def first(made: Fingerprint, **changes: object) -> Fingerprint:
+    changed = msgspec.structs.replace(made.artifacts[0], **changes)
+    return msgspec.structs.replace(made, artifacts=(changed, *made.artifacts[1:]))
+
+
+OTHER_MODE = {"0644": "0755", "0755": "0644"}
+STATED: dict[str, tuple[Callable[[Fingerprint], Fingerprint], str, str]] = {
+    "size": (lambda made: first(made, size=7), "size", "bytes"),
+    "normalised": (lambda made: first(made, normalised=("tar-1",)), "normalised", "text"),
+    "mode": (lambda made: first(made, mode=OTHER_MODE[made.artifacts[0].mode]), "", "mode"),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_what_is_said_of_an_artifact_beside_its_digest(name: str, tmp_path: Path) -> None:
+    change, place, kind = STATED[name]
+    found = explain(*two_fingerprints(tmp_path, ("same", "same"), change))
+    (difference,) = found.differences
+    assert (difference.kind, difference.place.endswith(place)) == (kind, True)
+
+
+def test_a_fingerprint_of_other_bytes_is_never_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a field that nobody taught this to name."""
+    monkeypatch.setattr(subjects, "_inputs", lambda _print: {})
+    pair = two_fingerprints(
+        tmp_path, ("same", "same"), lambda made: msgspec.structs.replace(made, version="9.9")
+    )
+    (difference,) = explain(*pair).differences
+    assert "9.9" in difference.two
+
+
+def test_the_same_fingerprints(tmp_path: Path) -> None:
+    assert explain(*two_fingerprints(tmp_path, ("same", "same"), lambda made: made)).is_same
 
 
 INPUTS: dict[str, tuple[Callable[[Fingerprint], Fingerprint], str]] = {

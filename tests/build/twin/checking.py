@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from relsign.build.engine.connection import Engine
 from relsign.build.profile import load_profile
@@ -32,6 +33,7 @@ class CheckRoom:
     log: bytearray = field(default_factory=bytearray)
     other: tuple[Engine, str] | None = None
     """An engine of another kind, and the same image in it."""
+    source: BinaryIO = field(default_factory=lambda: make_source(FILES))
 
     def workshop(self, target: Target) -> Workshop:
         listener = Listener(
@@ -41,7 +43,7 @@ class CheckRoom:
         )
         here = (self.engine, self.image)
         rooms = {False: here, True: self.other or here}
-        subject = Subject(target, "src", (make_source(FILES),), rooms.__getitem__)
+        subject = Subject(target, "src", (self.source,), rooms.__getitem__)
         return Workshop(subject, self.folder / "made", self.folder / "bound", listener)
 
     def check(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
 
+from relsign.build.profile import load_profile
 from relsign.build.target import allowed_cpus
 from relsign.build.twin.knobs import KNOB_NAMES
-from relsign.build.twin.verdict import Checked, twin_of
+from relsign.build.twin.series import CheckEvent
+from relsign.build.twin.verdict import Checked, beside_release, twin_of
+from relsign.build.twin.workshop import setup_for
 from relsign.errors import InputError
 from relsign.formats.recipe import Target
-from tests.build.room import make_target
-from tests.build.twin.checking import CheckRoom
+from tests.build.room import make_source, make_target
+from tests.build.twin.checking import FILES, CheckRoom
 
 pytestmark = pytest.mark.engine
 
@@ -101,6 +105,46 @@ def test_an_archive_that_carries_file_times_differs_by_time_and_could_be_normali
     assert (result.verdict, result.normalisers) == ("normalised", ("tar-1",))
     assert [found.cause.name for found in result.blames[0].found] == ["tar-time"]
     assert twin_of(result).normalisers == ("tar-1",)
+
+
+def come_out_otherwise(checks: CheckRoom) -> None:
+    """Change a file that builds read, as chance would change what they write."""
+    checks.source.seek(0)
+    checks.source.write(make_source({**FILES, "b.txt": b"x\n"}).getvalue())
+
+
+def test_what_changes_by_chance_after_the_first_two_builds_is_not_called_normalised(
+    checks: CheckRoom,
+) -> None:
+    class Heard(list[CheckEvent]):
+        def append(self, event: CheckEvent) -> None:
+            if event.number == 3:
+                come_out_otherwise(checks)
+
+    checks.events = Heard()
+    tar = "tar -c --owner=0 --group=0 --mtime=@$at -f - a.txt"
+    leaks = {"tar": f"at=$(date -d @1700000000 +%H); {tar}", "chance": "cat b.txt"}
+    result = checks.check(leaking(leaks), only=frozenset({"time-zone", "home"}))
+    blamed = {name for blame in result.blames for name in blame.artifacts}
+    assert blamed == {"tar.out", "chance.out"} == set(result.differing)
+    assert any(not blame.knobs for blame in result.blames)
+    assert (result.verdict, twin_of(result).normalisers) == ("different", ())
+
+
+def test_a_release_that_came_out_otherwise_than_the_check_is_not_identical(
+    checks: CheckRoom,
+) -> None:
+    target = leaking({"same": "cat a.txt", "chance": "cat b.txt"})
+    workshop = checks.workshop(target)
+    released = workshop.build(setup_for(target, load_profile(), (0,)), "released").looks
+    result = checks.check(target, only=frozenset({"umask"}))
+    assert beside_release(result, released) == result
+    come_out_otherwise(checks)
+    shutil.rmtree(checks.folder / "made")
+    result = checks.check(target, only=frozenset({"umask"}))
+    assert result.verdict == "identical"
+    twin = twin_of(beside_release(result, released))
+    assert (twin.verdict, twin.causes) == ("different", ("unknown",))
 
 
 def test_a_build_that_fails_as_it_is_is_refused(checks: CheckRoom) -> None:
