@@ -28,6 +28,7 @@ def probe_builder(
     probing it raise, and VerificationError if a channel declared fixed differs.
     """
     from relsign.build.engine.connection import connect
+    from relsign.build.moved import check_lock_is_current
     from relsign.build.profile import choose_profile
     from relsign.build.sandbox.observe import Order
     from relsign.build.sandbox.twice import probe_twice
@@ -38,6 +39,7 @@ def probe_builder(
     recipe = workspace.recipe()
     name, chosen = builder or recipe.target[0].builder, choose_profile(recipe, profile)
     lock, cpus = workspace.lock(name), allowed_cpus()
+    check_lock_is_current(workspace, name, lock)
     with connect(os.environ) as engine, Path(os.devnull).open("wb") as log:
         bench = Bench(engine, Store(store), store / "bound", cpus[0])
         image = prepare_image(bench, lock, BuildTalk(name, log, show_log=False).listener())

@@ -74,7 +74,7 @@ def test_the_screen_is_also_json(tmp_path: Path) -> None:
         standalone_mode=False,
     )
     said = json.loads(done.stdout)
-    assert said.keys() == {"lines", "clock"}
+    assert said.keys() == {"schema", "lines", "clock"}
     assert all(row.keys() == {"good", "text"} for row in said["lines"])
 
 
