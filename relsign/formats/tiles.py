@@ -93,6 +93,7 @@ def write_bundle(entries: Iterable[bytes]) -> bytes:
                 "too large for a log",
                 expected=f"at most {MAX_ENTRY} bytes",
                 got=f"{len(entry)} bytes",
+                hint="a log holds digests of documents, not documents",
             )
         parts += (len(entry).to_bytes(_LENGTH_BYTES), entry)
     return b"".join(parts)

@@ -187,7 +187,11 @@ def open_response(
         if current.startswith("https:") and not target.startswith("https:"):
             raise HostError("redirect leaves https", where=redacted(current), got=redacted(target))
         if not target.startswith(("http:", "https:")):
-            raise HostError("redirect to no web address", where=redacted(current))
+            raise HostError(
+                "redirect to no web address",
+                where=redacted(current),
+                hint="the server is set up wrongly, or another one answers: try another network",
+            )
         if parse_http_url(target).netloc != parse_http_url(current).netloc:
             sent.pop("Authorization", None)  # it is meant for the host that asked for it
         current = target

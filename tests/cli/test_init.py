@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_without_a_name_it_is_what_is_checked_out(tmp_path: Path, checkout: Path
         ("ssh://alice:secret@example.org/hello.git", None),
         ("http://example.org/hello.git", None),
         ("../hello.git", None),
+        (os.fsdecode(b"https://example.org/\xff.git"), None),
         ('https://example.org/"\n[[check]]', None),
     ],
 )

@@ -106,10 +106,13 @@ def name_commit(checkout: Path, name: str) -> NamedCommit:
         _git(repository, *plain, "--", os.fspath(folder), commit)
         tar = Path(temporary, "commit.tar")
         _git(repository, "archive", "--format=tar", f"--output={tar}", commit)
-        time = _try(repository, "log", "-1", "--format=%ct", commit).stdout.decode("ascii")
-        origin = _try(own, "config", "--get", "remote.origin.url").stdout.decode().strip()
+        made = _try(repository, "log", "-1", "--format=%ct", commit)
+        if made.returncode:
+            raise _failed(made, "git log")
+        origin = _try(own, "config", "--get", "remote.origin.url").stdout
         digest = hash_file(tar).sha256
-    return NamedCommit(_address(origin) or folder.as_uri(), commit, digest, int(time))
+    url = _address(origin.decode("utf-8", "replace").strip()) or folder.as_uri()
+    return NamedCommit(url, commit, digest, int(made.stdout))
 
 
 def _address(origin: str) -> str:
