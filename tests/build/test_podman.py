@@ -22,6 +22,7 @@ from relsign.formats.canonical import encode_canonical
 from relsign.formats.lock import BuilderLock, LockedPackage, RootFileSystem
 from relsign.formats.names import Digest
 from relsign.system.workspace import Workspace
+from tests.build.commanded import HEAD
 from tests.build.conftest import RootFs
 from tests.build.marked import mark
 from tests.build.room import Room, make_target
@@ -98,18 +99,7 @@ def make_workspace(folder: Path, source: Digest, rootfs: Digest) -> Workspace:
     return Workspace(folder)
 
 
-RECIPE = """\
-[project]
-name = "a"
-version = "1"
-
-[[source]]
-kind = "archive"
-name = "a"
-file = "a-1.tar"
-url = "https://example.org/a-1.tar"
-sha256 = "{sha256}"
-
+RECIPE = f"""{HEAD}
 [[target]]
 name = "t"
 builder = "b"

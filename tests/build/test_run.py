@@ -22,6 +22,7 @@ from relsign.build.profile import load_profile
 from relsign.errors import HostError, InputError
 from relsign.formats.recipe import Pack, Target, parse_recipe
 from relsign.system.owner import this_process
+from tests.build.commanded import HEAD
 from tests.build.endless import endless_build
 from tests.build.left import left_behind, objects_of
 from tests.build.room import Room, make_target
@@ -218,18 +219,7 @@ def test_what_the_recipe_says_without_it_is_accepted() -> None:
     assert accept(f'{RECIPE}artifact = [{{ path = "a" }}]\n').commands == ("make",)
 
 
-RECIPE = f"""\
-[project]
-name = "a"
-version = "1"
-
-[[source]]
-kind = "archive"
-name = "a"
-file = "a-1.tar"
-url = "https://example.org/a-1.tar"
-sha256 = "{"0" * 64}"
-
+RECIPE = f"""{HEAD.format(sha256="0" * 64)}
 [[target]]
 name = "t"
 builder = "b"

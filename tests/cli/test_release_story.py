@@ -121,6 +121,21 @@ def test_signing_without_terminal_needs_yes(project: Project, capsys: Capture) -
     assert "--yes" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("profile", "code", "words"),
+    [("hardened-1", 1, "hardened-1"), ("hardened-99", 2, "no such sandbox profile")],
+)
+def test_a_signer_reviews_the_sandbox_profile_too(
+    project: Project, capsys: Capture, profile: str, code: int, words: str
+) -> None:
+    project.signed()
+    before = project.release.statement_file.read_bytes()
+    capsys.readouterr()
+    assert project.run_signing("sign", "--as", "sara", "--yes", "--profile", profile) == code
+    assert words in capsys.readouterr().err
+    assert project.release.statement_file.read_bytes() == before
+
+
 def test_signing_twice_changes_nothing(project: Project) -> None:
     project.signed()
     before = project.release.statement_file.read_bytes()
