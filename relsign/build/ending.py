@@ -71,9 +71,9 @@ def ending_on_signals(say_again: SayAgain = lambda _is_over: None) -> Iterator[N
         before = {}
     ending = _Ending(say_again)
     heard = {n: handler for n, handler in before.items() if handler is not signal.SIG_IGN}
-    for number in heard:
-        signal.signal(number, ending)
     try:
+        for number in heard:
+            signal.signal(number, ending)
         yield
     finally:
         for number, handler in heard.items():

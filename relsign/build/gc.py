@@ -108,15 +108,13 @@ def sweep(
     images = [] if engine is None else _images(store, engine)
     files = _files(store)
     total = sum(file.size for file in files)
-    surplus = total - limits.max_bytes
     gone: list[int] = []
     for file in sorted(files, key=lambda file: file.used):
-        if surplus <= 0:
+        if total <= limits.max_bytes:
             break
         outcome = "kept" if file.path.name in needed.files else _remove(file, dry=dry)
         if outcome != "kept":
             # Also what another sweep removed first: it need not go a second time.
-            surplus -= file.size
             total -= file.size
         if outcome == "removed":
             gone.append(file.size)

@@ -96,25 +96,20 @@ def import_(file: Path, into: Path | None, store: Path, *, as_json: bool) -> Non
         talk(f"wrote {show_path(into)}; build it only if you trust whoever locked its packages:")
         talk("Debian packages run scripts of their own, outside the container, when an environment "
              "is made of them")  # fmt: skip
-        talk(
-            f"next: relsign build --offline --project {show_path(into)}{_profile_words(into, came)}"
-        )
+        more = _profile_words(into, came)
+        talk(f"next: relsign build --offline --project {show_path(into)}{more}")
 
 
 def _profile_words(project: Path, came: Inputs) -> str:
     """Return the option that builds in the bundle's sandbox profile, where that is needed."""
     from relsign.build.profile import choose_profile, load_profile, profile_names
-    from relsign.formats.inputs import RECIPE_FILE
-    from relsign.formats.recipe import parse_recipe
-    from relsign.system.files import read_bounded
-    from relsign.system.workspace import MAX_TEXT_BYTES
 
     wanted = came.profile
     if wanted.name not in profile_names() or load_profile(wanted.name).sha256 != wanted.sha256:
         talk(f"its sandbox profile {wanted.name} is not the one this version of relsign has: "
              "a rebuild will have another fingerprint id")  # fmt: skip
         return ""
-    recipe = parse_recipe(read_bounded(project / RECIPE_FILE, MAX_TEXT_BYTES))
+    recipe = Workspace(project.absolute()).recipe()
     return "" if choose_profile(recipe).name == wanted.name else f" --profile {wanted.name}"
 
 

@@ -44,11 +44,12 @@ def compile_(workspace: Workspace, *, renew: bool) -> None:
     Running it again changes nothing unless policy, roster or recipe changed. A
     layout that changes has to be signed again.
     """
-    from relsign.build.profile import DEFAULT_PROFILE
+    from relsign.build.profile import choose_profile
     from relsign.cli.root import show_staged
     from relsign.sign.rules.policy import compile_policy
 
-    compiled = compile_policy(workspace, DEFAULT_PROFILE, now_utc(), renew=renew)
+    profile = choose_profile(workspace.recipe()).name
+    compiled = compile_policy(workspace, profile, now_utc(), renew=renew)
     show_staged(workspace, compiled.root)
     talk(f"{compiled.layout_change:<10} {show_path(workspace.release().layout_file)}")
     if compiled.dropped:
@@ -76,7 +77,7 @@ def sign(
     Where you hold a share of a group that is an owner, this does your part of its
     signature, and says whom it waits for: run it again when they have been there.
     """
-    from relsign.build.profile import DEFAULT_PROFILE
+    from relsign.build.profile import choose_profile
     from relsign.cli.group_owner import sign_as_owner_groups
     from relsign.sign.groups.owner import layout_groups, layout_signing, require_person
     from relsign.sign.keys.keystore import KeyStore
@@ -90,7 +91,7 @@ def sign(
     # Nobody is an owner and a participant of one too: a person counts once.
     groups = layout_groups(workspace, root, name)
     party = None if groups else require_person(party_named(root, name, "owner"))
-    layout = current_layout(workspace, DEFAULT_PROFILE, now)
+    layout = current_layout(workspace, choose_profile(workspace.recipe()).name, now)
     show_layout(layout, root)
     if party is None:
         person = open_person(KeyStore(keys), groups[0].person, descriptor)

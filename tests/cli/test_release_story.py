@@ -136,6 +136,21 @@ def test_a_signer_reviews_the_sandbox_profile_too(
     assert project.release.statement_file.read_bytes() == before
 
 
+def test_the_layout_asks_for_the_profile_that_the_recipe_names(
+    project: Project, capsys: Capture
+) -> None:
+    recipe = project.workspace.recipe_file
+    recipe.write_text(
+        recipe.read_text().replace("[project]", '[project]\nprofile = "hardened-1"', 1)
+    )
+    assert project.run("policy", "compile") == 0
+    layout = parse_envelope(project.release.layout_file.read_bytes(), "layout").payload
+    assert b"profiles/hardened-1.json" in layout
+    assert b"profiles/hardened-2.json" not in layout
+    capsys.readouterr()
+    assert project.run_signing("policy", "sign", "--as", "olga") == 0
+
+
 def test_signing_twice_changes_nothing(project: Project) -> None:
     project.signed()
     before = project.release.statement_file.read_bytes()

@@ -65,7 +65,7 @@ def without_file_times(library: bytes) -> bytes:
     try:
         for at in _symbols(library):
             struct.pack_into("<Q", changed, at + VALUE_AT, 0)
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, IndexError, ValueError, OverflowError):
         return library
     return bytes(changed)
 

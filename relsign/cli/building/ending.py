@@ -28,7 +28,8 @@ def cleaning_up(environment: Mapping[str, str]) -> Iterator[None]:
         except BaseException:
             # What is being raised says more than an engine that does not answer.
             with contextlib.suppress(RelsignError), connect(environment) as engine:
-                remove_own(engine)
+                with contextlib.suppress(RelsignError):
+                    remove_own(engine)
                 # Twins may be built there, too.
                 if (other := other_engine(environment, engine)) is not None:
                     with other:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -88,11 +89,18 @@ def test_a_library_of_another_kind_stays_as_it_is(library: bytes) -> None:
         assert without_file_times(bytes(other)) == bytes(other)
 
 
+def test_tables_beyond_every_file_are_no_tables(library: bytes) -> None:
+    for place in (2**63, 2**64 - 1):
+        odd = bytearray(library)
+        struct.pack_into("<Q", odd, 40, place)
+        assert without_file_times(bytes(odd)) == bytes(odd)
+
+
 @pytest.mark.parametrize("kept", [0, 7, 16, 63, 64, 4096, 20_000, -1])
 def test_a_library_that_ends_early_stays_as_it_is(library: bytes, kept: int) -> None:
     assert without_file_times(library[:kept]) == library[:kept]
 
 
-@given(st.binary(max_size=300))
+@given(st.binary(min_size=57, max_size=300))
 def test_noise_is_no_library(noise: bytes) -> None:
     assert len(without_file_times(SIXTY_FOUR_LITTLE + noise)) == len(SIXTY_FOUR_LITTLE + noise)
