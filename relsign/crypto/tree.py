@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 from relsign.crypto.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from relsign.errors import InputError
@@ -41,7 +42,12 @@ class GrowingTree:
     """A tree that only grows: of each level it holds the hashes no whole tile has yet."""
 
     def __init__(self, size: int = 0, read: Read | None = None) -> None:
-        """Take up a tree of `size` whose last, partial tiles `read` returns."""
+        """Take up a tree of `size` whose last, partial tiles `read` returns.
+
+        Raises ValueError for a size without `read`, InputError for a malformed tile.
+        """
+        if size and read is None:
+            raise ValueError("a tree that has entries is taken up from its tiles")
         self.size = size
         self._edge: list[bytearray] = []
         level = 0
@@ -92,7 +98,7 @@ class GrowingTree:
 
 def tree_root(size: int, read: Read) -> bytes:
     """Return the root of a tree in tiles, 32 bytes; raise InputError for a malformed tile."""
-    return _span(0, size, size, read) if size else EMPTY_ROOT
+    return _span(0, size, size, cache(read)) if size else EMPTY_ROOT
 
 
 def inclusion_hashes(index: int, size: int, read: Read) -> tuple[bytes, ...]:
@@ -102,6 +108,7 @@ def inclusion_hashes(index: int, size: int, read: Read) -> tuple[bytes, ...]:
     """
     if not 0 <= index < size:
         raise ValueError(f"no entry {index} in a tree of {size}")
+    read = cache(read)
     start, end = 0, size
     path: list[bytes] = []
     while end - start > 1:
@@ -125,6 +132,7 @@ def consistency_hashes(old: int, size: int, read: Read) -> tuple[bytes, ...]:
         raise ValueError(f"a tree of {size} does not begin with one of {old}")
     if old in {0, size}:
         return ()
+    read = cache(read)
     start, end = 0, size
     path: list[bytes] = []
     while old != end:

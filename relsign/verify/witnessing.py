@@ -43,8 +43,8 @@ def judge_checkpoint(
     """Say what a witness answers, which knows `logs` by origin and `kept` of this one.
 
     (1) the log is known; (2) its key signed the checkpoint, and no line under a key of
-    its is false; (3) the old size is not beyond the new; (4) it is the size kept; (5) a
-    checkpoint of one size has one root; (6) the proof holds.
+    its is false; (3) the old size is not beyond the new; (4) a checkpoint of
+    one size has one root; (5) the old size is the one kept; (6) the proof holds.
     """
     keys = logs.get(request.checkpoint.origin)
     if keys is None:  # (1)
@@ -61,14 +61,14 @@ def _refused(request: AddCheckpoint, kept: Checkpoint | None) -> Judged | None:
     known, root = (0, EMPTY_ROOT) if kept is None else (kept.size, kept.root)
     if request.old_size > new.size:  # (3)
         return Judged(400, "the old size is beyond the checkpoint's")
-    if known == new.size and root != new.root:  # (5)
+    if known == new.size and root != new.root:  # (4)
         words = f"a split view: at size {known} the log had another root before"
         return Judged(409, words, known_size=known, is_split=kept is not None)
-    if request.old_size != known:  # (4)
+    if request.old_size != known:  # (5)
         return Judged(409, f"another size was seen last: {known}", known_size=known)
     try:
-        verify_consistency_proof(known, root, new.size, new.root, request.hashes)
-    except VerificationError as error:  # (6)
+        verify_consistency_proof(known, root, new.size, new.root, request.hashes)  # (6)
+    except VerificationError as error:
         return Judged(422, f"the checkpoint does not extend the one seen last: {error.what}")
     return None
 

@@ -232,7 +232,7 @@ def put_where_they_belong(
             "these messages are of nothing that is known here",
             got="; ".join(lines),
             hint="of a ceremony, export its proposal too; of a release, first bring its folder "
-            "with statement.json (`relsign collect`); or say where with --exchange",
+            f"with {STATEMENT_FILE} (`relsign collect`); or say where with --exchange",
         )
     return tuple(done), lines
 
